@@ -42,6 +42,8 @@ create table settings (
     name  text primary key,
     value text not null
 );
+-- The oldest program that can serve this schema; a migration that shuts out older ones raises it.
+insert into settings (name, value) values ('min_app_version', '0.1.0');
 
 -- Answers to writes that carried an Idempotency-Key, kept in the transaction of their effect.
 create table idempotency_keys (

@@ -1,0 +1,94 @@
+//! The state of a running instance and the only router.
+
+mod clock;
+mod router;
+mod tail;
+
+use std::{ops::Deref, sync::Arc};
+
+use arc_swap::ArcSwap;
+use sqlx::PgPool;
+
+pub use clock::Clock;
+pub use router::{openapi, router};
+pub use tail::Tail;
+
+use crate::{
+    auth,
+    config::Config,
+    error::Result,
+    graph,
+    http::rate_limit::Limiter,
+    metamodel::{self, Metamodel},
+    relationship::ontology::{self, Ontology},
+    store,
+};
+
+/// What every handler can reach. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<App>);
+
+impl Deref for AppState {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.0
+    }
+}
+
+/// See [`AppState`].
+pub struct App {
+    /// The validated configuration.
+    pub config: Config,
+    /// The pool of connections to Postgres.
+    pub db: PgPool,
+    /// The time.
+    pub clock: Clock,
+    /// The graph in memory.
+    pub graph: graph::Embedded,
+    /// Card types and their rules, as last read.
+    pub metamodel: ArcSwap<Metamodel>,
+    /// Which edges may be, as last read.
+    pub ontology: ArcSwap<Ontology>,
+    /// Signing and verifying tokens.
+    pub tokens: auth::Tokens,
+    /// Living sessions and the rights of their users.
+    pub sessions: auth::SessionCache,
+    /// Rate limits of this process.
+    pub limiter: Limiter,
+    /// Follows the change log and keeps all of the above current.
+    pub tail: Tail,
+}
+
+impl AppState {
+    /// Connects, loads the graph and the metamodel. The schema must be there ([`store::migrate`]).
+    pub async fn start(config: Config, clock: Clock) -> Result<Self> {
+        let db = store::connect(&config.database)?;
+        Self::with_pool(config, clock, db).await
+    }
+
+    /// [`start`](Self::start) on an existing pool.
+    pub async fn with_pool(config: Config, clock: Clock, db: PgPool) -> Result<Self> {
+        let epoch = store::log::ensure_epoch(&db).await?;
+        let mut conn = db.acquire().await?;
+        let metamodel = metamodel::store::load(&mut conn).await?;
+        let ontology = ontology::store::load(&mut conn).await?;
+        let tokens = auth::Tokens::new(&config.auth, &mut conn).await?;
+        drop(conn);
+        let (graph, snapshot) = graph::Embedded::load(&db, &metamodel, &ontology).await?;
+        let limiter = Limiter::new(&config.rate_limit);
+        let tail = Tail::new(db.clone(), epoch, snapshot);
+        Ok(Self(Arc::new(App {
+            metamodel: ArcSwap::from_pointee(metamodel),
+            ontology: ArcSwap::from_pointee(ontology),
+            graph,
+            tokens,
+            sessions: auth::SessionCache::default(),
+            limiter,
+            tail,
+            config,
+            db,
+            clock,
+        })))
+    }
+}

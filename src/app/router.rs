@@ -1,0 +1,74 @@
+//! The only router: every slice's routes under the same layers.
+
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, header},
+    middleware::{from_fn, from_fn_with_state},
+};
+use tower_http::{
+    compression::CompressionLayer,
+    cors::{AllowOrigin, CorsLayer},
+};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::AppState;
+use crate::{
+    auth, card,
+    config::CorsConfig,
+    graph,
+    http::{health, middleware, openapi as document, rate_limit},
+    landscape, metamodel, relationship,
+};
+
+fn slices() -> OpenApiRouter<AppState> {
+    let api = OpenApiRouter::new()
+        .merge(auth::routes())
+        .merge(metamodel::routes())
+        .merge(card::routes())
+        .merge(relationship::routes())
+        .merge(landscape::routes())
+        .merge(graph::routes());
+    OpenApiRouter::with_openapi(document::base()).nest("/api/v1", api).merge(health::routes())
+}
+
+/// The OpenAPI document of this program.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    document::complete(slices().into_openapi())
+}
+
+/// The router with all layers. The outermost is the last one added.
+pub fn router(state: &AppState) -> Router {
+    let (routes, document) = slices().split_for_parts();
+    routes
+        .merge(health::configured_path(&state.config.telemetry))
+        .merge(document::router(document::complete(document)))
+        .fallback(middleware::not_found)
+        .method_not_allowed_fallback(middleware::method_not_allowed)
+        .layer(from_fn(middleware::forbid_caching))
+        .layer(from_fn_with_state(state.clone(), rate_limit::limit))
+        .layer(from_fn_with_state(state.clone(), auth::authenticate))
+        .layer(from_fn_with_state(state.clone(), middleware::limit_body))
+        .layer(from_fn_with_state(state.clone(), middleware::limit_time))
+        .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(state.clone(), middleware::observe))
+        .layer(cors(&state.config.cors))
+        .with_state(state.clone())
+}
+
+fn cors(config: &CorsConfig) -> CorsLayer {
+    let exposed = ["etag", "location", "retry-after", "link", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-request-id", "x-arc-position"];
+    let origins: Vec<HeaderValue> = config.allowed_origins.iter().filter_map(|o| o.parse().ok()).collect();
+    let any = config.allowed_origins.iter().any(|o| o == "*");
+    let layer = CorsLayer::new()
+        .allow_methods(config.allowed_methods.iter().filter_map(|m| m.parse().ok()).collect::<Vec<axum::http::Method>>())
+        .allow_headers(config.allowed_headers.iter().filter_map(|h| h.parse().ok()).collect::<Vec<HeaderName>>())
+        .expose_headers(exposed.map(HeaderName::from_static))
+        .max_age(config.max_age);
+    if any {
+        layer.allow_origin(AllowOrigin::any())
+    } else {
+        layer.allow_origin(AllowOrigin::list(origins)).allow_credentials(true).vary([header::ORIGIN])
+    }
+}

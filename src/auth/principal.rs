@@ -1,0 +1,86 @@
+//! Who is calling, as an argument of the handler. The authentication layer leaves its verdict in the request's
+//! extensions; a handler that takes neither [`Principal`] nor [`Allowed`] is open to everyone.
+
+use std::marker::PhantomData;
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::role::{Permission, Role, right::Right};
+use crate::{
+    app::AppState,
+    error::{Code, Error, Result},
+};
+
+/// An authenticated caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The user.
+    pub user_id: Uuid,
+    /// The session the token belongs to.
+    pub session_id: Uuid,
+    /// The user's roles at this moment, as the database has them.
+    pub roles: Vec<Role>,
+}
+
+impl Principal {
+    /// Whether one of the roles carries the permission.
+    #[must_use]
+    pub fn may(&self, permission: Permission) -> bool {
+        self.roles.iter().any(|role| role.permissions().contains(&permission))
+    }
+
+    /// Refuses a caller without the permission.
+    pub fn require(&self, permission: Permission) -> Result<()> {
+        if self.may(permission) {
+            return Ok(());
+        }
+        let roles: Vec<_> = self.roles.iter().map(|r| r.name()).collect();
+        Err(Error::new(Code::InsufficientPermissions, format!("Your roles do not allow this: it needs '{}'", permission.name()))
+            .with(json!({ "required_permission": permission.name(), "user_roles": roles })))
+    }
+}
+
+/// The verdict of the authentication layer.
+#[derive(Clone, Debug)]
+pub enum Authentication {
+    /// A valid token of a living session.
+    Valid(Principal),
+    /// Why not: `missing`, `expired`, `bad signature`, `revoked`, `wrong audience` …
+    Invalid(&'static str),
+    /// It could not be found out: the database does not answer and the last word of revocations is too old.
+    Unknown,
+}
+
+impl FromRequestParts<AppState> for Principal {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
+        match parts.extensions.get::<Authentication>() {
+            Some(Authentication::Valid(principal)) => Ok(principal.clone()),
+            Some(Authentication::Unknown) => Err(Error::unavailable("database", None)),
+            Some(Authentication::Invalid(reason)) => Err(invalid_token(reason)),
+            None => Err(invalid_token("missing")),
+        }
+    }
+}
+
+fn invalid_token(reason: &str) -> Error {
+    let text = if reason == "missing" { "Log in and send the access token as 'Authorization: Bearer …'".to_owned() } else { format!("The access token is not accepted: {reason}") };
+    Error::new(Code::InvalidToken, text).with(json!({ "reason": reason }))
+}
+
+/// A caller with the right `R`; a handler that takes it cannot be reached without.
+#[derive(Clone, Debug)]
+pub struct Allowed<R>(pub Principal, PhantomData<R>);
+
+impl<R: Right> FromRequestParts<AppState> for Allowed<R> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
+        let principal = Principal::from_request_parts(parts, state).await?;
+        principal.require(R::PERMISSION)?;
+        Ok(Self(principal, PhantomData))
+    }
+}

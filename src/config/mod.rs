@@ -1,0 +1,149 @@
+//! The configuration: read once at the start, the only room that reads the environment. Every key is described in one
+//! table ([`keys`]); the sections below turn the text into types and check themselves and each other. Whatever is
+//! wrong is reported together, in one message.
+
+use std::{collections::BTreeSet, fmt, path::Path};
+
+mod application;
+mod auth;
+mod cors;
+mod database;
+mod dotenv;
+mod keys;
+mod rate_limit;
+mod reader;
+mod server;
+mod sources;
+mod telemetry;
+mod values;
+
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod tests;
+
+pub use application::{Application, Environment, LogFormat, LogLevel, LogRequests};
+pub use auth::Auth;
+pub use cors::{Cors, Origins};
+pub use database::{Database, Login, SslMode};
+pub use rate_limit::RateLimit;
+pub use reader::Problem;
+pub use server::Server;
+pub use telemetry::Telemetry;
+pub use values::{Quota, TrustedProxies};
+
+use reader::Reader;
+use sources::Sources;
+
+/// The whole configuration, valid. Secrets do not show in its `Debug` form.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What runs here and what it logs.
+    pub application: Application,
+    /// Where the API listens and how much it lets a request take.
+    pub server: Server,
+    /// The database and the pool of connections to it.
+    pub database: Database,
+    /// Tokens and passwords.
+    pub auth: Auth,
+    /// Which web pages may call the API.
+    pub cors: Cors,
+    /// How often a caller may ask.
+    pub rate_limit: RateLimit,
+    /// Metrics and health checks.
+    pub telemetry: Telemetry,
+    /// What is odd but no reason not to start; logged once the log exists.
+    pub warnings: Vec<String>,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug)]
+pub struct ConfigError {
+    /// What is wrong, one by one.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.problems.len() {
+            1 => writeln!(f, "the configuration has a problem:")?,
+            n => writeln!(f, "the configuration has {n} problems:")?,
+        }
+        for problem in &self.problems {
+            writeln!(f, "  {problem}")?;
+        }
+        write!(f, "docs/configuration.md describes every key")
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads the process environment, `.env.$APP_ENV` and `.env` in the working directory, in this order of
+    /// precedence.
+    ///
+    /// # Errors
+    /// Everything that is wrong, together.
+    pub fn load() -> Result<Self, ConfigError> {
+        Self::build(Sources::collect(std::env::vars_os(), Path::new("."))).0
+    }
+
+    /// Reads these values and nothing else.
+    ///
+    /// # Errors
+    /// Everything that is wrong, together.
+    pub fn from_vars<K: Into<String>, V: Into<String>>(
+        vars: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self, ConfigError> {
+        Self::build(Sources::of(vars.into_iter().map(|(key, value)| (key.into(), value.into())))).0
+    }
+
+    /// A configuration for tests: this database, free ports, cheap passwords, no rate limits, no metrics listener.
+    ///
+    /// # Panics
+    /// When the address of the database is none.
+    #[must_use]
+    pub fn for_tests(database_url: &str) -> Self {
+        let vars = [
+            ("APP_ENV", "test"),
+            ("LOG_LEVEL", "warn"),
+            ("API_PORT", "0"),
+            ("METRICS_PORT", "0"),
+            ("DATABASE_URL", database_url),
+            ("DATABASE_MAX_CONNECTIONS", "5"),
+            ("DATABASE_MIN_CONNECTIONS", "0"),
+            ("JWT_SECRET", "a secret that signs nothing but the tokens of tests"),
+            ("PASSWORD_HASH_COST", "4"),
+            ("RATE_LIMIT_ENABLED", "false"),
+        ];
+        Self::from_vars(vars).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The configuration, and the keys that were read.
+    fn build(mut sources: Sources) -> (Result<Self, ConfigError>, BTreeSet<&'static str>) {
+        sources.warn_of_unknown_keys();
+        let mut reader = Reader::new(sources.vars, sources.problems, sources.warnings);
+        let application = Application::read(&mut reader);
+        let env = application.env;
+        let server = Server::read(&mut reader, env);
+        let database = Database::read(&mut reader, &server);
+        let auth = Auth::read(&mut reader);
+        let cors = Cors::read(&mut reader, env);
+        let rate_limit = RateLimit::read(&mut reader);
+        let telemetry = Telemetry::read(&mut reader, &server);
+
+        server.validate(&mut reader);
+        database.validate(&mut reader, &server);
+        auth.validate(&mut reader, env);
+        cors.validate(&mut reader);
+        telemetry.validate(&mut reader, &server);
+
+        let (problems, warnings, asked) = reader.finish();
+        let config = if problems.is_empty() {
+            Ok(Self { application, server, database, auth, cors, rate_limit, telemetry, warnings })
+        } else {
+            Err(ConfigError { problems })
+        };
+        (config, asked)
+    }
+}

@@ -1,0 +1,193 @@
+//! Reading requests: every refusal is the house's error, every unknown query parameter is named.
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{FromRequest, FromRequestParts, Request, rejection::PathRejection},
+    http::{HeaderMap, header, request::Parts},
+};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use utoipa::IntoParams;
+
+use crate::{
+    app::AppState,
+    error::{Code, Error, Result},
+};
+
+/// The whole body, at most as large as configured.
+pub struct RawBody(pub Bytes);
+
+impl FromRequest<AppState> for RawBody {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
+        read(request.into_body(), state.config.server.max_body_size).await.map(Self)
+    }
+}
+
+async fn read(body: Body, limit: usize) -> Result<Bytes> {
+    to_bytes(body, limit).await.map_err(|error| {
+        let too_large = std::error::Error::source(&error).is_some_and(|s| s.to_string().contains("length limit"));
+        if too_large {
+            Error::new(Code::PayloadTooLarge, format!("The body is larger than the {limit} bytes this server accepts"))
+                .with(serde_json::json!({ "max_bytes": limit }))
+        } else {
+            Error::invalid("The body ended before it was complete")
+        }
+    })
+}
+
+/// A JSON body as a type that refuses unknown fields.
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
+        require_json(request.headers(), &["application/json"])?;
+        let bytes = read(request.into_body(), state.config.server.max_body_size).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// A JSON object whose fields are read one by one ([`super::fields`]), so that all violations come back at once.
+/// Also accepts a merge patch's own media type.
+pub struct JsonObject(pub Map<String, Value>);
+
+impl FromRequest<AppState> for JsonObject {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
+        require_json(request.headers(), &["application/json", "application/merge-patch+json"])?;
+        let bytes = read(request.into_body(), state.config.server.max_body_size).await?;
+        object(parse(&bytes)?).map(Self)
+    }
+}
+
+/// The object in a JSON value, or the error that says what came instead.
+pub fn object(value: Value) -> Result<Map<String, Value>> {
+    match value {
+        Value::Object(map) => Ok(map),
+        other => Err(Error::invalid(format!("The body must be a JSON object, not {}", super::fields::kind(&other)))),
+    }
+}
+
+fn require_json(headers: &HeaderMap, accepted: &[&str]) -> Result<()> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    if accepted.iter().any(|a| a.eq_ignore_ascii_case(essence)) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::UnsupportedMediaType,
+        format!("Content-Type must be {}, not {}", accepted.join(" or "), if essence.is_empty() { "absent" } else { essence }),
+    )
+    .with(serde_json::json!({ "accepted": accepted })))
+}
+
+/// Parses JSON; the error tells line and column.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let details = serde_json::json!({ "line": error.line(), "column": error.column() });
+        let text = match error.classify() {
+            serde_json::error::Category::Data => error.to_string(),
+            _ => format!("The body is not well-formed JSON: {error}"),
+        };
+        Error::invalid(text).with(details)
+    })
+}
+
+/// Path parameters.
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for Path<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(path) => Ok(Self(path.0)),
+            Err(PathRejection::FailedToDeserializePathParams(error)) => {
+                Err(Error::invalid(format!("The path is not valid: {}", error.body_text().trim_start_matches("Invalid URL: "))))
+            }
+            Err(_) => Err(Error::invalid("The path is not valid")),
+        }
+    }
+}
+
+/// Query parameters described by `IntoParams`; anything else in the query string is refused by name.
+pub struct Query<T>(pub T);
+
+/// What [`Query`] can read: one parameter struct, or a pair of them (a route's own and the paging ones).
+pub trait QueryParameters: Sized {
+    /// The names it takes.
+    fn names() -> Vec<String>;
+    /// Reads itself from decoded pairs, ignoring names that are not its own.
+    fn read(pairs: &[(String, String)]) -> Result<Self>;
+}
+
+impl<T: DeserializeOwned + IntoParams> QueryParameters for T {
+    fn names() -> Vec<String> {
+        T::into_params(|| None).into_iter().map(|p| p.name).collect()
+    }
+
+    fn read(pairs: &[(String, String)]) -> Result<Self> {
+        let own = Self::names();
+        let mine: Vec<_> = pairs.iter().filter(|(name, _)| own.contains(name)).collect();
+        let encoded = serde_html_form::to_string(mine).map_err(Error::internal)?;
+        serde_html_form::from_str(&encoded).map_err(|error| Error::invalid(format!("A query parameter is not valid: {error}")))
+    }
+}
+
+/// Two parameter structs read from one query string.
+pub struct Both<A, B>(pub A, pub B);
+
+impl<A: QueryParameters + Send, B: QueryParameters + Send> FromRequestParts<AppState> for Query<Both<A, B>>
+where
+    Self: Sized,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
+        let mut names = A::names();
+        names.extend(B::names());
+        let pairs = pairs(parts, &names)?;
+        Ok(Self(Both(A::read(&pairs)?, B::read(&pairs)?)))
+    }
+}
+
+impl<T: DeserializeOwned + IntoParams + Send> FromRequestParts<AppState> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
+        let pairs = pairs(parts, &T::names())?;
+        T::read(&pairs).map(Self)
+    }
+}
+
+/// Refuses any query parameter: for routes that take none.
+pub struct NoQuery;
+
+impl FromRequestParts<AppState> for NoQuery {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
+        pairs(parts, &[]).map(|_| Self)
+    }
+}
+
+fn pairs(parts: &Parts, names: &[String]) -> Result<Vec<(String, String)>> {
+    let query = parts.uri.query().unwrap_or_default();
+    let pairs: Vec<(String, String)> =
+        serde_html_form::from_str(query).map_err(|_| Error::invalid("The query string cannot be read"))?;
+    if pairs.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
+        return Err(Error::invalid("The query string contains a NUL character"));
+    }
+    if let Some((unknown, _)) = pairs.iter().find(|(name, _)| !names.contains(name)) {
+        let shown: String = unknown.chars().take(60).collect();
+        return Err(Error::invalid(format!("There is no query parameter '{shown}' here"))
+            .at(shown)
+            .with(serde_json::json!({ "accepted": names })));
+    }
+    Ok(pairs)
+}

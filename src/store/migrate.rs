@@ -1,0 +1,114 @@
+//! The one migrator: the `migrate` program, the server at start and every test go through here.
+
+use std::time::Duration;
+
+use sqlx::{Executor, PgConnection, migrate::Migrator};
+
+use crate::error::{Code, Error, Result};
+
+/// The migrations compiled into this program.
+pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// One migration and whether this database has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The number that orders it.
+    pub version: i64,
+    /// What it is about.
+    pub description: String,
+    /// Whether it has been applied.
+    pub applied: bool,
+}
+
+/// Where a database stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The migrations of this program, in order.
+    pub steps: Vec<Step>,
+    /// Migrations the database has and this program does not know: the database is newer.
+    pub unknown: Vec<i64>,
+}
+
+impl Status {
+    /// Migrations still to be applied.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.steps.iter().filter(|s| !s.applied).count()
+    }
+}
+
+/// Reads where the database stands, changing nothing.
+pub async fn status(conn: &mut PgConnection) -> Result<Status> {
+    let has_table: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *conn).await?;
+    let applied: Vec<i64> = if has_table {
+        sqlx::query_scalar("select version from _sqlx_migrations where success order by version").fetch_all(&mut *conn).await?
+    } else {
+        Vec::new()
+    };
+    let steps: Vec<Step> = MIGRATOR
+        .iter()
+        .map(|m| Step { version: m.version, description: m.description.to_string(), applied: applied.contains(&m.version) })
+        .collect();
+    let unknown = applied.into_iter().filter(|v| !MIGRATOR.version_exists(*v)).collect();
+    Ok(Status { steps, unknown })
+}
+
+/// Applies what is missing. Two callers at once are safe: the migrator takes an advisory lock. A table locked by
+/// others is waited for five seconds at a time, so that a migration never queues the whole application behind it.
+pub async fn up(conn: &mut PgConnection) -> Result<Status> {
+    conn.execute("set lock_timeout = '5s'").await?;
+    conn.execute("set statement_timeout = 0").await?;
+    let before = status(conn).await?;
+    if before.pending() == 0 {
+        return Ok(before);
+    }
+    let mut migrator = sqlx::migrate!("./migrations");
+    migrator.set_ignore_missing(true);
+    let mut attempt = 1;
+    loop {
+        match migrator.run(&mut *conn).await {
+            Ok(()) => break,
+            Err(error) if attempt < 10 && error.to_string().contains("lock timeout") => {
+                attempt += 1;
+                tracing::warn!(attempt, "a table is locked by others; trying again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => return Err(Error::internal(error)),
+        }
+    }
+    status(conn).await
+}
+
+/// Refuses a database that is newer than this program can serve; one that is merely newer is fine (a rolled-back image
+/// must start). The schema says itself which programs may: `settings.min_app_version`.
+pub async fn check_compatible(conn: &mut PgConnection) -> Result<Status> {
+    let status = status(conn).await?;
+    if status.unknown.is_empty() {
+        return Ok(status);
+    }
+    let minimum: Option<String> = sqlx::query_scalar("select value from settings where name = 'min_app_version'").fetch_optional(&mut *conn).await?;
+    let (own, minimum) = (env!("CARGO_PKG_VERSION"), minimum.unwrap_or_default());
+    if version_parts(own) < version_parts(&minimum) {
+        return Err(Error::new(
+            Code::UnprocessableEntity,
+            format!("The database's schema is newer and needs at least version {minimum} of the program; this is {own}"),
+        ));
+    }
+    tracing::warn!(newer = ?status.unknown, "the database is newer than this program, which it still allows");
+    Ok(status)
+}
+
+fn version_parts(text: &str) -> Vec<u64> {
+    text.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version_parts;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(version_parts("0.10.0") > version_parts("0.9.12"));
+        assert!(version_parts("1.0.0-rc.1") >= version_parts("1.0.0"));
+    }
+}

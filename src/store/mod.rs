@@ -1,0 +1,67 @@
+//! Everything that all slices need of Postgres: the pool, the migrator, transactions with retry, the mapping of
+//! constraint names to client errors, and the change log ([`log`]).
+
+pub mod log;
+pub mod migrate;
+mod failure;
+mod pool;
+
+pub use failure::{LOCK_PATIENCE, is_retryable, violates};
+pub use pool::{connect, connect_options};
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use uuid::Uuid;
+
+use crate::error::Result;
+
+/// Who writes, in which request, and why: goes into every row of the change log.
+#[derive(Clone, Debug, Default)]
+pub struct Author {
+    /// The user on whose behalf the change is made; none for the system itself.
+    pub actor_id: Option<Uuid>,
+    /// The request that made it.
+    pub request_id: Option<String>,
+    /// What the person gave as a reason.
+    pub reason: Option<String>,
+}
+
+impl Author {
+    /// The system itself, for background work; `reason` says which.
+    #[must_use]
+    pub fn system(reason: &str) -> Self {
+        Self { actor_id: None, request_id: None, reason: Some(reason.to_owned()) }
+    }
+}
+
+/// How often a transaction that lost a deadlock or serialization race is tried before the caller is told.
+const ATTEMPTS: u32 = 4;
+
+/// Runs `work` in a transaction and commits it; a lost deadlock or serialization race is tried again.
+pub async fn transaction<T, F>(pool: &PgPool, mut work: F) -> Result<T>
+where
+    F: AsyncFnMut(&mut PgConnection) -> Result<T>,
+{
+    let mut attempt = 1;
+    loop {
+        let outcome = try_once(pool, &mut work).await;
+        match outcome {
+            Err(error) if attempt < ATTEMPTS && is_retryable(&error) => {
+                tokio::time::sleep(Duration::from_millis(u64::from(5 * attempt + rand::random_range(0..10)))).await;
+                attempt += 1;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn try_once<T, F>(pool: &PgPool, work: &mut F) -> Result<T>
+where
+    F: AsyncFnMut(&mut PgConnection) -> Result<T>,
+{
+    let mut tx: Transaction<'static, Postgres> = pool.begin().await?;
+    let value = work(&mut tx).await?;
+    tx.commit().await?;
+    Ok(value)
+}

@@ -1,0 +1,53 @@
+//! The connection pool.
+
+use std::{str::FromStr, time::Duration};
+
+use secrecy::ExposeSecret;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
+};
+
+use crate::{
+    config::{DatabaseConfig, SslMode},
+    error::{Error, Result},
+};
+
+/// How one connection is made, from the configuration alone.
+pub fn connect_options(config: &DatabaseConfig) -> Result<PgConnectOptions> {
+    let mut options = PgConnectOptions::from_str(config.url.expose_secret())
+        .map_err(|_| Error::invalid("DATABASE_URL is not a Postgres connection URL"))?
+        .application_name("archzero")
+        .statement_cache_capacity(256);
+    if let Some(password) = &config.password {
+        options = options.password(password.expose_secret());
+    }
+    options = options.ssl_mode(match config.ssl_mode {
+        SslMode::Disable => PgSslMode::Disable,
+        SslMode::Allow => PgSslMode::Allow,
+        SslMode::Prefer => PgSslMode::Prefer,
+        SslMode::Require => PgSslMode::Require,
+        SslMode::VerifyCa => PgSslMode::VerifyCa,
+        SslMode::VerifyFull => PgSslMode::VerifyFull,
+    });
+    if let Some(certificate) = &config.ssl_cert {
+        options = options.ssl_root_cert(certificate);
+    }
+    let statement_timeout = config.statement_timeout.as_millis().to_string();
+    Ok(options.options([
+        ("statement_timeout", statement_timeout.as_str()),
+        ("idle_in_transaction_session_timeout", "60000"),
+        ("timezone", "UTC"),
+    ]))
+}
+
+/// Opens the pool. It connects lazily: a database that is down at start shows in `/health`, not in a crash loop.
+pub fn connect(config: &DatabaseConfig) -> Result<PgPool> {
+    Ok(PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .min_connections(config.min_connections)
+        .acquire_timeout(config.acquire_timeout.min(Duration::from_secs(60)))
+        .idle_timeout(config.idle_timeout)
+        .max_lifetime(config.max_lifetime)
+        .connect_lazy_with(connect_options(config)?))
+}
