@@ -20,13 +20,19 @@ pub(super) struct CowVec<T> {
 
 impl<T> Clone for CowVec<T> {
     fn clone(&self) -> Self {
-        Self { chunks: Arc::clone(&self.chunks), len: self.len }
+        Self {
+            chunks: Arc::clone(&self.chunks),
+            len: self.len,
+        }
     }
 }
 
 impl<T> Default for CowVec<T> {
     fn default() -> Self {
-        Self { chunks: Arc::default(), len: 0 }
+        Self {
+            chunks: Arc::default(),
+            len: 0,
+        }
     }
 }
 
@@ -91,7 +97,10 @@ struct Shard {
 impl Default for IdIndex {
     fn default() -> Self {
         let empty = Arc::new(Shard::default());
-        Self { shards: Arc::new(vec![empty; SHARDS]), hasher: RandomState::new() }
+        Self {
+            shards: Arc::new(vec![empty; SHARDS]),
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -118,7 +127,8 @@ impl IdIndex {
         let shard = Arc::make_mut(&mut Arc::make_mut(&mut self.shards)[hash as usize % SHARDS]);
         // At most three quarters full, so that a search always meets a free slot soon.
         if (shard.used + 1) * 4 > shard.slots.len() * 3 {
-            let old = std::mem::replace(&mut shard.slots, vec![FREE; (shard.slots.len() * 2).max(8)]);
+            let larger = vec![FREE; (shard.slots.len() * 2).max(8)];
+            let old = std::mem::replace(&mut shard.slots, larger);
             for held in old.into_iter().filter(|held| *held != FREE) {
                 place(&mut shard.slots, self.hasher.hash_one(id_at(held)), held);
             }
