@@ -58,6 +58,8 @@ pub struct App {
     pub limiter: Limiter,
     /// Follows the change log and keeps all of the above current.
     pub tail: Tail,
+    /// Set when the process is about to end: `/health/ready` says so.
+    pub shutting_down: std::sync::atomic::AtomicBool,
 }
 
 impl AppState {
@@ -75,7 +77,7 @@ impl AppState {
         let ontology = ontology::store::load(&mut conn).await?;
         let tokens = auth::Tokens::new(&config.auth, &mut conn).await?;
         drop(conn);
-        let (graph, snapshot) = graph::Embedded::load(&db, &metamodel, &ontology).await?;
+        let (graph, snapshot) = graph::Embedded::load(&db, &ontology).await?;
         let limiter = Limiter::new(&config.rate_limit);
         let tail = Tail::new(db.clone(), epoch, snapshot);
         Ok(Self(Arc::new(App {
@@ -86,6 +88,7 @@ impl AppState {
             sessions: auth::SessionCache::default(),
             limiter,
             tail,
+            shutting_down: std::sync::atomic::AtomicBool::new(false),
             config,
             db,
             clock,

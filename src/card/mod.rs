@@ -14,7 +14,7 @@ pub use draft::{CardDraft, Tier, merge};
 pub use lifecycle::{Lifecycle, Phase, day};
 pub use routes::routes;
 pub use store::CardRow;
-pub use view::{CardView, LifecycleView, sparse};
+pub use view::{CardView, LifecycleView, computed, sparse};
 
 /// At most this many characters in a description.
 pub const MAX_DESCRIPTION: usize = 2000;

@@ -58,6 +58,11 @@ impl<'a> Writer<'a> {
         Self { conn, author, metamodel, ontology, touched: Vec::new() }
     }
 
+    /// The transaction's connection.
+    pub fn conn(&mut self) -> &mut PgConnection {
+        self.conn
+    }
+
     /// The checks that only make sense once everything is written.
     pub async fn finish(self) -> Result<()> {
         siblings::check(self.conn, &self.touched).await
@@ -173,7 +178,7 @@ impl<'a> Writer<'a> {
         if rule.deprecated {
             return Err(Error::new(Code::TypeDeprecated, format!("{} between these types is deprecated: no new relationships", edge.edge_type)).at("type"));
         }
-        let violations = edge.draft.check_against(rule);
+        let violations = rule.validate_attributes(&edge.draft.attributes);
         if !violations.is_empty() {
             return Err(Error::validation(violations));
         }
@@ -227,7 +232,7 @@ impl<'a> Writer<'a> {
         };
         let ontology = self.ontology.clone();
         if let Some(rule) = ontology.lookup(&ends.source_type, &ends.edge_type, &ends.target_type) {
-            let violations = draft.check_against(rule);
+            let violations = rule.validate_attributes(&draft.attributes);
             if !violations.is_empty() {
                 return Err(Error::validation(violations));
             }

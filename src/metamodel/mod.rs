@@ -7,6 +7,7 @@ mod key;
 mod quality;
 pub mod reference;
 mod rule;
+pub mod store;
 mod suggest;
 mod validate;
 mod value;
@@ -23,7 +24,7 @@ pub use quality::{QualityFacts, quality_score};
 pub use rule::{DataType, Pattern, Rule, Widget, tidy_number};
 pub use suggest::suggestions;
 pub use validate::{MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTE_DEPTH, card_references, validate_attributes};
-pub use value::{is_instant, parse_date, validate_value};
+pub use value::{is_instant, validate_value};
 
 /// Where a card type stands in the architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
-use super::{RelationshipRow, ontology::RelationshipType};
+use super::RelationshipRow;
 use crate::{
     card::MAX_DESCRIPTION,
     error::{Violation, ViolationCode},
@@ -79,23 +79,6 @@ impl EdgeDraft {
         Self { validity, description, allocation_pct, attributes }
     }
 
-    /// What the row of the ontology demands of the attributes, for example the values of `access`.
-    #[must_use]
-    pub fn check_against(&self, rule: &RelationshipType) -> Vec<Violation> {
-        let mut violations = Vec::new();
-        for (name, options) in rule.attribute_options() {
-            let Some(value) = self.attributes.get(name).filter(|v| !v.is_null()) else { continue };
-            if !value.as_str().is_some_and(|text| options.iter().any(|o| o == text)) {
-                violations.push(
-                    Violation::new(format!("attributes.{name}"), ViolationCode::NotInOptions, format!("must be one of {}", options.join(", ")))
-                        .provided(value)
-                        .accepts("allowed_values", options.to_vec()),
-                );
-            }
-        }
-        violations
-    }
-
     /// The draft as a request body: what a merge patch is applied to.
     #[must_use]
     pub fn to_body(&self) -> Map<String, Value> {
@@ -140,22 +123,6 @@ fn check_attributes(attributes: &Map<String, Value>) -> Vec<Violation> {
     }
     if contains_nul(&whole) {
         violations.push(Violation::new("attributes", ViolationCode::PatternMismatch, "must not contain NUL characters"));
-    }
-    let options = ["hard", "soft", "none"];
-    if let Some(value) = attributes.get("dependency").filter(|v| !v.is_null()) {
-        if !value.as_str().is_some_and(|text| options.contains(&text)) {
-            violations.push(
-                Violation::new("attributes.dependency", ViolationCode::NotInOptions, "must be hard, soft or none")
-                    .provided(value)
-                    .accepts("allowed_values", options.to_vec()),
-            );
-        }
-    }
-    if let Some(value) = attributes.get("redundancy_group").filter(|v| !v.is_null()) {
-        if !value.as_str().is_some_and(|text| (1..=100).contains(&text.trim().chars().count())) {
-            violations
-                .push(Violation::new("attributes.redundancy_group", ViolationCode::WrongType, "must be a text of 1 to 100 characters").provided(value));
-        }
     }
     violations
 }
@@ -204,10 +171,10 @@ mod tests {
     #[test]
     fn shares_and_attributes_are_checked() {
         let body = json!({"allocation_pct": 1.5, "valid_from": "2026-01-02", "valid_to": "2026-01-01", "status": "archived",
-            "attributes": {"dependency": "firm", "redundancy_group": 3}});
+            "attributes": {"note": "a\u0000b"}});
         let mut fields = Fields::new(body.as_object().unwrap().clone());
         EdgeDraft::read(&mut fields);
         let found: Vec<_> = fields.finish().into_iter().map(|v| v.field).collect();
-        assert_eq!(found, ["status", "valid_to", "allocation_pct", "attributes.dependency", "attributes.redundancy_group"]);
+        assert_eq!(found, ["status", "valid_to", "allocation_pct", "attributes"]);
     }
 }

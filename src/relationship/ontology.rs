@@ -2,6 +2,7 @@
 //! metamodel it is data that an admin extends; everybody else reads an immutable snapshot, the [`Ontology`].
 
 pub mod reference;
+pub mod store;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

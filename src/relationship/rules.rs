@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     CostGiver, EdgeDraft, RelationshipRow, Validity, cost_giver,
-    ontology::{Cardinality, Ontology, RelationshipType},
+    ontology::{Ontology, RelationshipType},
     store::{self, Ends},
 };
 use crate::{
@@ -25,8 +25,9 @@ pub fn lookup<'a>(ontology: &'a Ontology, source: &CardRow, edge_type: &str, tar
         return Err(Error::new(Code::SelfRelationship, format!("'{}' cannot have a relationship with itself", source.name)).at("target_id"));
     }
     ontology.lookup(&source.card_type, edge_type, &target.card_type).ok_or_else(|| {
-        let forward: Vec<&str> = ontology.allowed_between(&source.card_type, &target.card_type);
-        let backward: Vec<&str> = ontology.allowed_between(&target.card_type, &source.card_type);
+        let kinds = |from: &str, to: &str| ontology.allowed_between(from, to).into_iter().map(|row| row.kind.as_str()).collect::<Vec<_>>();
+        let forward = kinds(&source.card_type, &target.card_type);
+        let backward = kinds(&target.card_type, &source.card_type);
         let shown: String = edge_type.chars().take(60).collect();
         Error::new(
             Code::RelationshipNotAllowed,
@@ -105,13 +106,11 @@ async fn no_duplicate(conn: &mut PgConnection, ends: &Ends, validity: Validity, 
 }
 
 async fn cardinality(conn: &mut PgConnection, rule: &RelationshipType, ends: &Ends, validity: Validity, own: Option<Uuid>) -> Result<()> {
-    let one_source = matches!(rule.cardinality, Cardinality::OneToMany | Cardinality::OneToOne);
-    let one_target = matches!(rule.cardinality, Cardinality::ManyToOne | Cardinality::OneToOne);
     let mut others = Vec::new();
-    if one_source {
+    if rule.cardinality.one_source() {
         others.extend(store::active_to(conn, ends.target_id, rule.id).await?);
     }
-    if one_target {
+    if rule.cardinality.one_target() {
         others.extend(store::active_from(conn, ends.source_id, rule.id).await?);
     }
     match others.iter().find(|edge| Some(edge.id) != own && edge.validity().overlaps(validity)) {

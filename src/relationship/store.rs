@@ -272,3 +272,30 @@ async fn set_status(
     .await?;
     Ok(rows)
 }
+
+/// The active edges around a card with the card at the other end, in order of type and name; those in force on the
+/// date, if one is given.
+pub async fn around(conn: &mut PgConnection, card: Uuid, on: Option<NaiveDate>) -> Result<Vec<(RelationshipRow, super::routes::Other)>> {
+    let edges = edge_rows!(
+        "",
+        "from relationships r where (r.source_id = $1 or r.target_id = $1) and r.status = 'active'
+         and ($2::date is null or ((r.valid_from is null or r.valid_from <= $2) and (r.valid_to is null or r.valid_to >= $2)))",
+        card,
+        on
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let ids: Vec<Uuid> = edges.iter().map(|e| if e.source_id == card { e.target_id } else { e.source_id }).collect();
+    let names = sqlx::query!("select id, type as card_type, name, name_key from cards where id = any($1)", &ids).fetch_all(conn).await?;
+    let names: std::collections::HashMap<Uuid, _> = names.into_iter().map(|c| (c.id, c)).collect();
+    let mut found: Vec<_> = edges
+        .into_iter()
+        .filter_map(|edge| {
+            let other = names.get(if edge.source_id == card { &edge.target_id } else { &edge.source_id })?;
+            let key = (edge.edge_type.clone(), other.name_key.clone(), edge.id);
+            Some((key, edge, super::routes::Other { id: other.id, r#type: other.card_type.clone(), name: other.name.clone() }))
+        })
+        .collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(found.into_iter().map(|(_, edge, other)| (edge, other)).collect())
+}
