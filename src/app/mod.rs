@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     error::Result,
     graph,
-    http::rate_limit::Limiter,
+    http::{health::Health, rate_limit::Limiter},
     metamodel::{self, Metamodel},
     relationship::ontology::{self, Ontology},
     store,
@@ -56,6 +56,8 @@ pub struct App {
     pub sessions: auth::SessionCache,
     /// Rate limits of this process.
     pub limiter: Limiter,
+    /// What health checks remember.
+    pub health: Health,
     /// Follows the change log and keeps all of the above current.
     pub tail: Tail,
 }
@@ -85,6 +87,7 @@ impl AppState {
             tokens,
             sessions: auth::SessionCache::default(),
             limiter,
+            health: Health::default(),
             tail,
             config,
             db,
