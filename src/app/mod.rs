@@ -1,6 +1,7 @@
 //! The state of a running instance and the only router.
 
 mod clock;
+mod gauges;
 mod router;
 mod tail;
 
@@ -10,6 +11,7 @@ use arc_swap::ArcSwap;
 use sqlx::PgPool;
 
 pub use clock::Clock;
+pub use gauges::collectors;
 pub use router::{openapi, router};
 pub use tail::Tail;
 

@@ -79,10 +79,11 @@ pub async fn observe(State(state): State<AppState>, mut request: Request, next: 
     let user_id = response.extensions().get::<Principal>().map(|p| p.user_id.to_string());
     let duration_ms = (elapsed.as_secs_f64() * 1e5).round() / 100.0;
     let notable = status.is_server_error() || elapsed > Duration::from_secs(1);
-    if notable {
-        tracing::warn!(target: REQUESTS, method, route, status = status.as_u16(), duration_ms, user_id, ip = %ip, "request");
-    } else if quiet {
+    // A probe that fails says nothing that was not logged when the cause began.
+    if quiet {
         tracing::debug!(target: REQUESTS, method, route, status = status.as_u16(), duration_ms, ip = %ip, "request");
+    } else if notable {
+        tracing::warn!(target: REQUESTS, method, route, status = status.as_u16(), duration_ms, user_id, ip = %ip, "request");
     } else {
         tracing::info!(target: REQUESTS, method, route, status = status.as_u16(), duration_ms, user_id, ip = %ip, "request");
     }

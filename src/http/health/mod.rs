@@ -180,6 +180,34 @@ fn answer<T>(status: StatusCode, body: T) -> Answer<T> {
     (status, [(header::CACHE_CONTROL, "no-store")], Json(body))
 }
 
+/// The process answers: also true of one that is starting.
+pub(super) async fn alive() -> Answer<Liveness> {
+    answer(StatusCode::OK, Liveness { status: "alive" })
+}
+
+impl Readiness {
+    /// Ready if nothing speaks against it.
+    pub(super) fn of(reasons: Vec<String>) -> Answer<Self> {
+        if reasons.is_empty() {
+            answer(
+                StatusCode::OK,
+                Self {
+                    status: "ready",
+                    reasons,
+                },
+            )
+        } else {
+            answer(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Self {
+                    status: "not ready",
+                    reasons,
+                },
+            )
+        }
+    }
+}
+
 /// The routes under their usual paths.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -264,24 +292,7 @@ async fn health_with_causes(State(state): State<AppState>) -> Result<Answer<Heal
 ))]
 async fn ready(State(state): State<AppState>) -> Result<Answer<Readiness>> {
     require_enabled(&state)?;
-    let reasons = state.health.unready(&state.db).await;
-    Ok(if reasons.is_empty() {
-        answer(
-            StatusCode::OK,
-            Readiness {
-                status: "ready",
-                reasons,
-            },
-        )
-    } else {
-        answer(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Readiness {
-                status: "not ready",
-                reasons,
-            },
-        )
-    })
+    Ok(Readiness::of(state.health.unready(&state.db).await))
 }
 
 /// Whether the process answers at all.
@@ -292,7 +303,7 @@ async fn ready(State(state): State<AppState>) -> Result<Answer<Readiness>> {
 ))]
 async fn live(State(state): State<AppState>) -> Result<Answer<Liveness>> {
     require_enabled(&state)?;
-    Ok(answer(StatusCode::OK, Liveness { status: "alive" }))
+    Ok(alive().await)
 }
 
 #[cfg(test)]
