@@ -24,11 +24,9 @@ use crate::{
 fn slices() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::new()
         .merge(auth::routes())
-        .merge(metamodel::routes())
         .merge(card::routes())
         .merge(relationship::routes())
-        .merge(landscape::routes())
-        .merge(graph::routes());
+        .merge(landscape::routes());
     OpenApiRouter::with_openapi(document::base()).nest("/api/v1", api).merge(health::routes())
 }
 

@@ -71,13 +71,13 @@ fn add_errors(operation: &mut Operation) {
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         if response.content.is_empty() && status.as_str() >= "400" {
-            response.content.insert("application/json".into(), ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorEnvelope"))).build());
+            response.content.insert("application/json".into(), RefOr::T(ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorEnvelope"))).build()));
         }
     }
 }
 
 fn error_response(text: &str) -> utoipa::openapi::Response {
-    let id = HeaderBuilder::new().schema(ObjectBuilder::new().schema_type(Type::String).build()).description(Some("Finds the request in the log")).build();
+    let id = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String).build())).description(Some("Finds the request in the log")).build();
     ResponseBuilder::new()
         .description(text)
         .header("X-Request-Id", id)

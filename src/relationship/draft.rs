@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn shares_and_attributes_are_checked() {
         let body = json!({"allocation_pct": 1.5, "valid_from": "2026-01-02", "valid_to": "2026-01-01", "status": "archived",
-            "attributes": {"note": "a\u0000b"}});
+            "attributes": {"note": "a\u{0}b"}});
         let mut fields = Fields::new(body.as_object().unwrap().clone());
         EdgeDraft::read(&mut fields);
         let found: Vec<_> = fields.finish().into_iter().map(|v| v.field).collect();

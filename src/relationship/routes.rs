@@ -6,12 +6,11 @@ use axum::{
     response::Response,
 };
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{RelationshipView, list::RelationshipFilter, ontology_routes, store};
+use super::{RelationshipView, list::RelationshipFilter, store};
 use crate::{
     app::AppState,
     auth::{Allowed, right},
@@ -30,7 +29,6 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(list_relationships))
         .routes(routes!(get_relationship))
         .routes(routes!(list_around))
-        .merge(ontology_routes::routes())
 }
 
 /// List relationships

@@ -1,7 +1,7 @@
 //! `POST /cards/bulk` and `POST /relationships/bulk`: the same batch language, under the name a client looks for.
 
 use axum::{extract::State, http::StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{

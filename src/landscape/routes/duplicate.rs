@@ -1,7 +1,7 @@
 //! `POST /cards/{id}/duplicate`.
 
 use axum::{extract::State, http::StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 

@@ -1,7 +1,7 @@
 //! Routes that write relationships.
 
 use axum::{extract::State, http::StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
