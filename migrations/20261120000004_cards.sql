@@ -44,7 +44,9 @@ create index cards_deletion_id on cards (deletion_id) where deletion_id is not n
 -- Computed values: kept beside the card, outside its version.
 create table card_scores (
     card_id       uuid primary key references cards (id),
-    quality_score smallint not null check (quality_score between 0 and 100)
+    quality_score smallint not null check (quality_score between 0 and 100),
+    -- Further computed values of the card, by name.
+    computed      jsonb not null default '{}'
 );
 
 -- Identifiers in other systems, unique per system among cards that are not deleted.

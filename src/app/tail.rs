@@ -168,9 +168,9 @@ async fn apply(state: &AppState, changes: &[Change]) -> Result<()> {
         drop(conn);
         // What an edge means may have changed for any number of edges: read them all again. The rows applied below are
         // then older than what was loaded, and ignored by their versions.
-        let (graph, _) = graph::Embedded::load(&state.db, &state.metamodel.load(), &state.ontology.load()).await?;
+        let (graph, _) = graph::Embedded::load(&state.db, &state.ontology.load()).await?;
         state.graph.replace(graph);
     }
-    state.graph.apply(changes, &state.ontology.load());
+    state.graph.apply(changes).await;
     Ok(())
 }

@@ -115,7 +115,7 @@ pub enum LogRequests {
 
 /// What runs here and what it logs.
 #[derive(Clone, Debug)]
-pub struct Application {
+pub struct ApplicationConfig {
     /// The kind of installation.
     pub env: Environment,
     /// The name that log lines carry.
@@ -134,9 +134,11 @@ pub struct Application {
     pub allow_insecure: bool,
 }
 
-impl Application {
+impl ApplicationConfig {
     pub(super) fn read(reader: &mut Reader) -> Self {
-        let env = reader.parsed("APP_ENV", Environment::parse).unwrap_or(Environment::Development);
+        let env = reader
+            .parsed("APP_ENV", Environment::parse)
+            .unwrap_or(Environment::Development);
         let format = reader.parsed("LOG_FORMAT", |text| match text.to_ascii_lowercase().as_str() {
             "json" => Some(LogFormat::Json),
             "pretty" => Some(LogFormat::Pretty),
@@ -152,11 +154,20 @@ impl Application {
         let application = Self {
             env,
             name: reader.name("APP_NAME", 100).unwrap_or_default(),
-            version: reader.name("APP_VERSION", 100).unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
+            version: reader
+                .name("APP_VERSION", 100)
+                .unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
             log_level: reader.parsed("LOG_LEVEL", LogLevel::parse).unwrap_or(LogLevel::Info),
-            log_format: format.unwrap_or(if env.is_production() { LogFormat::Json } else { LogFormat::Pretty }),
+            log_format: format.unwrap_or(if env.is_production() {
+                LogFormat::Json
+            } else {
+                LogFormat::Pretty
+            }),
             rust_log: reader.parsed("RUST_LOG", |text| {
-                tracing_subscriber::EnvFilter::builder().parse(text).is_ok().then(|| text.to_owned())
+                tracing_subscriber::EnvFilter::builder()
+                    .parse(text)
+                    .is_ok()
+                    .then(|| text.to_owned())
             }),
             log_requests: requests.unwrap_or(LogRequests::Auto),
             allow_insecure: reader.flag("ALLOW_INSECURE"),

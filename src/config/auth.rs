@@ -8,7 +8,7 @@ use super::{application::Environment, reader::Reader, values};
 
 /// Tokens and passwords.
 #[derive(Clone, Debug)]
-pub struct Auth {
+pub struct AuthConfig {
     /// Signs access tokens; without it one is made at the first start and kept in the database.
     pub jwt_secret: Option<SecretString>,
     /// Secrets that still verify tokens but sign none.
@@ -28,15 +28,21 @@ pub struct Auth {
 /// As many bytes as the digest that the signature uses.
 const SHORTEST_SECRET: usize = 32;
 
-impl Auth {
+impl AuthConfig {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self {
             jwt_secret: reader.secret("JWT_SECRET"),
             jwt_previous_secrets: reader
-                .parsed("JWT_PREVIOUS_SECRETS", |text| Some(values::list(text).map(SecretString::from).collect()))
+                .parsed("JWT_PREVIOUS_SECRETS", |text| {
+                    Some(values::list(text).map(SecretString::from).collect())
+                })
                 .unwrap_or_default(),
-            jwt_access_token_expiry: reader.duration("JWT_ACCESS_TOKEN_EXPIRY").unwrap_or(Duration::from_hours(1)),
-            jwt_refresh_token_expiry: reader.duration("JWT_REFRESH_TOKEN_EXPIRY").unwrap_or(Duration::from_hours(168)),
+            jwt_access_token_expiry: reader
+                .duration("JWT_ACCESS_TOKEN_EXPIRY")
+                .unwrap_or(Duration::from_hours(1)),
+            jwt_refresh_token_expiry: reader
+                .duration("JWT_REFRESH_TOKEN_EXPIRY")
+                .unwrap_or(Duration::from_hours(168)),
             jwt_issuer: reader.name("JWT_ISSUER", 200).unwrap_or_default(),
             jwt_audience: reader.name("JWT_AUDIENCE", 200).unwrap_or_default(),
             password_hash_cost: reader.integer("PASSWORD_HASH_COST").unwrap_or(12),
@@ -54,10 +60,16 @@ impl Auth {
         if self.jwt_refresh_token_expiry <= self.jwt_access_token_expiry
             && !reader.any_bad(&["JWT_ACCESS_TOKEN_EXPIRY", "JWT_REFRESH_TOKEN_EXPIRY"])
         {
-            reader.problem("JWT_REFRESH_TOKEN_EXPIRY", "it must be longer than JWT_ACCESS_TOKEN_EXPIRY");
+            reader.problem(
+                "JWT_REFRESH_TOKEN_EXPIRY",
+                "it must be longer than JWT_ACCESS_TOKEN_EXPIRY",
+            );
         }
         if self.password_hash_cost < 10 && env != Environment::Test {
-            reader.problem("PASSWORD_HASH_COST", "expected a whole number from 10 to 14 (less only with APP_ENV=test)");
+            reader.problem(
+                "PASSWORD_HASH_COST",
+                "expected a whole number from 10 to 14 (less only with APP_ENV=test)",
+            );
         }
     }
 }
@@ -77,6 +89,10 @@ fn check_secret(reader: &mut Reader, key: &'static str, secret: &SecretString, e
 
 /// Whether somebody copied an example and forgot to fill it in.
 pub(super) fn is_placeholder(secret: &str) -> bool {
-    let letters: String = secret.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let letters: String = secret
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_lowercase();
     letters.contains("changeme")
 }

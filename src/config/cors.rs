@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
 
-use super::{
-    application::Environment,
-    reader::Reader,
-    values::list,
-};
+use super::{application::Environment, reader::Reader, values::list};
 
 /// Origins whose pages may call the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +17,7 @@ pub enum Origins {
 
 /// Which web pages may call the API.
 #[derive(Clone, Debug)]
-pub struct Cors {
+pub struct CorsConfig {
     /// Origins whose pages may call the API.
     pub allowed_origins: Origins,
     /// Methods that they may use.
@@ -32,7 +28,7 @@ pub struct Cors {
     pub max_age: Duration,
 }
 
-impl Cors {
+impl CorsConfig {
     pub(super) fn read(reader: &mut Reader, env: Environment) -> Self {
         let origins = reader.parsed("CORS_ALLOWED_ORIGINS", origins).unwrap_or_else(|| {
             Origins::These(match env {
@@ -68,14 +64,30 @@ fn origin(text: &str) -> Option<HeaderValue> {
     let uri: Uri = text.parse().ok()?;
     let authority = uri.authority()?.as_str();
     let scheme = uri.scheme_str()?;
-    let bare = matches!(scheme, "http" | "https") && !authority.contains(['@', '*']) && text == format!("{scheme}://{authority}");
+    let bare = matches!(scheme, "http" | "https")
+        && !authority.contains(['@', '*'])
+        && text == format!("{scheme}://{authority}");
     bare.then(|| HeaderValue::from_str(&text).ok()).flatten()
 }
 
 fn methods(text: &str) -> Option<Vec<Method>> {
-    const KNOWN: [Method; 7] =
-        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
-    list(text).map(|name| KNOWN.iter().find(|known| known.as_str().eq_ignore_ascii_case(name)).cloned()).collect()
+    const KNOWN: [Method; 7] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    list(text)
+        .map(|name| {
+            KNOWN
+                .iter()
+                .find(|known| known.as_str().eq_ignore_ascii_case(name))
+                .cloned()
+        })
+        .collect()
 }
 
 fn headers(text: &str) -> Option<Vec<HeaderName>> {
@@ -88,10 +100,23 @@ mod tests {
 
     #[test]
     fn lists() {
-        let expected = [HeaderValue::from_static("https://a.example"), HeaderValue::from_static("http://localhost:3000")];
-        assert_eq!(origins("https://A.example/, http://localhost:3000"), Some(Origins::These(expected.to_vec())));
+        let expected = [
+            HeaderValue::from_static("https://a.example"),
+            HeaderValue::from_static("http://localhost:3000"),
+        ];
+        assert_eq!(
+            origins("https://A.example/, http://localhost:3000"),
+            Some(Origins::These(expected.to_vec()))
+        );
         assert_eq!(origins("https://a.example,*"), Some(Origins::Any));
-        for bad in ["a.example", "https://a.example/path", "https://*.example", "null", "https://u@a.example", "a b"] {
+        for bad in [
+            "a.example",
+            "https://a.example/path",
+            "https://*.example",
+            "null",
+            "https://u@a.example",
+            "a b",
+        ] {
             assert_eq!(origins(bad), None, "{bad}");
         }
         assert_eq!(methods("get, Post"), Some(vec![Method::GET, Method::POST]));

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     auth::is_placeholder,
     reader::Reader,
-    server::Server,
+    server::ServerConfig,
     values::{Readable, is_private_address},
 };
 
@@ -53,7 +53,7 @@ pub struct Login<'a> {
 
 /// The database and the pool of connections to it.
 #[derive(Clone, Debug)]
-pub struct Database {
+pub struct DatabaseConfig {
     /// The address, as given.
     pub url: SecretString,
     /// Replaces the password in `url`.
@@ -80,27 +80,43 @@ pub struct Database {
     pub ssl_cert: Option<PathBuf>,
 }
 
-impl Database {
-    pub(super) fn read(reader: &mut Reader, server: &Server) -> Self {
+impl DatabaseConfig {
+    pub(super) fn read(reader: &mut Reader, server: &ServerConfig) -> Self {
         let address = |text: &str| Address::parse(text).map(|_| SecretString::from(text));
         let url = reader.parsed("DATABASE_URL", address);
         if url.is_none() && !reader.any_bad(&["DATABASE_URL"]) {
-            reader.problem("DATABASE_URL", "it is not set; expected postgres://user:password@host:5432/database");
+            reader.problem(
+                "DATABASE_URL",
+                "it is not set; expected postgres://user:password@host:5432/database",
+            );
         }
         let url = url.unwrap_or_default();
-        let (url_mode, url_cert) = Address::parse(url.expose_secret())
-            .map_or((None, None), |address| (address.parameter("sslmode"), address.parameter("sslrootcert")));
+        let (url_mode, url_cert) = Address::parse(url.expose_secret()).map_or((None, None), |address| {
+            (address.parameter("sslmode"), address.parameter("sslrootcert"))
+        });
         let max_connections = reader.integer("DATABASE_MAX_CONNECTIONS").unwrap_or(50);
         Self {
             password: reader.secret("DATABASE_PASSWORD"),
             migrate_url: reader.parsed("DATABASE_MIGRATE_URL", address),
             max_connections,
-            min_connections: reader.integer("DATABASE_MIN_CONNECTIONS").unwrap_or_else(|| max_connections.min(10)),
-            connect_timeout: reader.duration("DATABASE_CONNECT_TIMEOUT").unwrap_or(Duration::from_secs(10)),
-            acquire_timeout: reader.duration("DATABASE_ACQUIRE_TIMEOUT").unwrap_or(Duration::from_secs(5)),
-            idle_timeout: reader.duration("DATABASE_IDLE_TIMEOUT").unwrap_or(Duration::from_secs(600)),
-            max_lifetime: reader.duration("DATABASE_MAX_LIFETIME").unwrap_or(Duration::from_secs(3600)),
-            statement_timeout: reader.duration("DATABASE_STATEMENT_TIMEOUT").unwrap_or(server.request_timeout),
+            min_connections: reader
+                .integer("DATABASE_MIN_CONNECTIONS")
+                .unwrap_or_else(|| max_connections.min(10)),
+            connect_timeout: reader
+                .duration("DATABASE_CONNECT_TIMEOUT")
+                .unwrap_or(Duration::from_secs(10)),
+            acquire_timeout: reader
+                .duration("DATABASE_ACQUIRE_TIMEOUT")
+                .unwrap_or(Duration::from_secs(5)),
+            idle_timeout: reader
+                .duration("DATABASE_IDLE_TIMEOUT")
+                .unwrap_or(Duration::from_mins(10)),
+            max_lifetime: reader
+                .duration("DATABASE_MAX_LIFETIME")
+                .unwrap_or(Duration::from_hours(1)),
+            statement_timeout: reader
+                .duration("DATABASE_STATEMENT_TIMEOUT")
+                .unwrap_or(server.request_timeout),
             ssl_mode: reader
                 .parsed("DATABASE_SSL_MODE", SslMode::parse)
                 .or_else(|| url_mode.as_deref().and_then(SslMode::parse))
@@ -112,16 +128,22 @@ impl Database {
         }
     }
 
-    pub(super) fn validate(&self, reader: &mut Reader, server: &Server) {
+    pub(super) fn validate(&self, reader: &mut Reader, server: &ServerConfig) {
         if self.statement_timeout > server.request_timeout
             && !reader.any_bad(&["DATABASE_STATEMENT_TIMEOUT", "API_REQUEST_TIMEOUT"])
         {
             let limit = Readable(server.request_timeout);
-            reader.problem("DATABASE_STATEMENT_TIMEOUT", &format!("it must not exceed API_REQUEST_TIMEOUT, which is {limit}"));
+            reader.problem(
+                "DATABASE_STATEMENT_TIMEOUT",
+                &format!("it must not exceed API_REQUEST_TIMEOUT, which is {limit}"),
+            );
         }
         if self.min_connections > self.max_connections && !reader.any_bad(&["DATABASE_MAX_CONNECTIONS"]) {
             let max = self.max_connections;
-            reader.problem("DATABASE_MIN_CONNECTIONS", &format!("it must not exceed DATABASE_MAX_CONNECTIONS, which is {max}"));
+            reader.problem(
+                "DATABASE_MIN_CONNECTIONS",
+                &format!("it must not exceed DATABASE_MAX_CONNECTIONS, which is {max}"),
+            );
         }
         if let Some(path) = &self.ssl_cert
             && matches!(self.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull)
@@ -136,7 +158,9 @@ impl Database {
     }
 
     fn validate_login(&self, reader: &mut Reader, key: &'static str, login: Login<'_>) {
-        let Some(address) = Address::parse(login.url.expose_secret()) else { return };
+        let Some(address) = Address::parse(login.url.expose_secret()) else {
+            return;
+        };
         let (culprit, password) = match login.password {
             Some(password) => ("DATABASE_PASSWORD", Some(password.expose_secret().to_owned())),
             None => (key, address.password.clone()),
@@ -147,7 +171,10 @@ impl Database {
         if self.ssl_mode == SslMode::Disable && !address.is_private() {
             reader.refuse(
                 "DATABASE_SSL_MODE",
-                &format!("without TLS, passwords and data cross the network in the clear to {}", address.host),
+                &format!(
+                    "without TLS, passwords and data cross the network in the clear to {}",
+                    address.host
+                ),
             );
         }
     }
@@ -155,20 +182,34 @@ impl Database {
     /// How the application logs in.
     #[must_use]
     pub fn application(&self) -> Login<'_> {
-        Login { url: &self.url, password: self.password.as_ref() }
+        Login {
+            url: &self.url,
+            password: self.password.as_ref(),
+        }
     }
 
     /// How migrations log in: as the owner of the schema if one is given. `DATABASE_PASSWORD` is the application's
     /// and does not apply to the owner.
     #[must_use]
     pub fn migration(&self) -> Login<'_> {
-        self.migrate_url.as_ref().map_or_else(|| self.application(), |url| Login { url, password: None })
+        self.migrate_url
+            .as_ref()
+            .map_or_else(|| self.application(), |url| Login { url, password: None })
     }
 }
 
 fn is_default_password(password: &str, user: &str) -> bool {
-    const DEFAULTS: [&str; 9] =
-        ["postgres", "password", "archzero", "arczero", "admin", "secret", "root", "test", "archzero_dev"];
+    const DEFAULTS: [&str; 9] = [
+        "postgres",
+        "password",
+        "archzero",
+        "arczero",
+        "admin",
+        "secret",
+        "root",
+        "test",
+        "archzero_dev",
+    ];
     let password = password.to_ascii_lowercase();
     is_placeholder(&password) || DEFAULTS.contains(&password.as_str()) || password == user.to_ascii_lowercase()
 }
@@ -185,7 +226,9 @@ struct Address {
 
 impl Address {
     fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"))?;
+        let rest = text
+            .strip_prefix("postgres://")
+            .or_else(|| text.strip_prefix("postgresql://"))?;
         if rest.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
             return None;
         }
@@ -207,9 +250,18 @@ impl Address {
             Some(rest) => {
                 let (host, port) = rest.split_once(']')?;
                 host.parse::<std::net::Ipv6Addr>().ok()?;
-                (host, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
+                (
+                    host,
+                    if port.is_empty() {
+                        None
+                    } else {
+                        Some(port.strip_prefix(':')?)
+                    },
+                )
             }
-            None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
+            None => place
+                .split_once(':')
+                .map_or((place, None), |(host, port)| (host, Some(port))),
         };
         if port.is_some_and(|port| port.parse::<u16>().is_err()) {
             return None;
@@ -222,8 +274,15 @@ impl Address {
                 Some((decode(name)?, decode(value)?))
             })
             .collect::<Option<Vec<_>>>()?;
-        let mut address =
-            Self { user: decode(user)?, password: password.map(decode).transpose()?, host: decode(host)?, parameters };
+        let mut address = Self {
+            user: decode(user)?,
+            password: match password {
+                Some(text) => Some(decode(text)?),
+                None => None,
+            },
+            host: decode(host)?,
+            parameters,
+        };
         for (parameter, part) in [("user", &mut address.user), ("host", &mut address.host)] {
             if let Some((_, value)) = address.parameters.iter().rev().find(|(name, _)| name == parameter) {
                 part.clone_from(value);
@@ -236,7 +295,11 @@ impl Address {
     }
 
     fn parameter(&self, name: &str) -> Option<String> {
-        self.parameters.iter().rev().find(|(parameter, _)| parameter == name).map(|(_, value)| value.clone())
+        self.parameters
+            .iter()
+            .rev()
+            .find(|(parameter, _)| parameter == name)
+            .map(|(_, value)| value.clone())
     }
 
     /// Whether the way to the host stays on this machine or in a private network: a socket, a private address, or a
@@ -246,7 +309,14 @@ impl Address {
         if let Ok(address) = host.parse::<IpAddr>() {
             return is_private_address(address);
         }
-        let private_zone = [".local", ".localhost", ".internal", ".svc", ".cluster.local", ".home.arpa"];
+        let private_zone = [
+            ".local",
+            ".localhost",
+            ".internal",
+            ".svc",
+            ".cluster.local",
+            ".home.arpa",
+        ];
         host.starts_with('/') || !host.contains('.') || private_zone.iter().any(|zone| host.ends_with(zone))
     }
 }
@@ -273,8 +343,14 @@ mod tests {
     #[test]
     fn addresses() {
         let address = Address::parse("postgresql://arc:p%40ss%2F@db.example.com:5432/arc?sslmode=verify-full").unwrap();
-        assert_eq!((address.user.as_str(), address.password.as_deref()), ("arc", Some("p@ss/")));
-        assert_eq!((address.host.as_str(), address.parameter("sslmode").as_deref()), ("db.example.com", Some("verify-full")));
+        assert_eq!(
+            (address.user.as_str(), address.password.as_deref()),
+            ("arc", Some("p@ss/"))
+        );
+        assert_eq!(
+            (address.host.as_str(), address.parameter("sslmode").as_deref()),
+            ("db.example.com", Some("verify-full"))
+        );
         for good in [
             "postgres://localhost/arc",
             "postgres:///arc?host=/run/postgresql&user=arc",

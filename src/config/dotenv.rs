@@ -29,12 +29,18 @@ pub(super) fn parse(text: &str) -> (Vec<Assignment>, Vec<BadLine>) {
         }
         let content = content.strip_prefix("export ").unwrap_or(content);
         let Some((key, rest)) = content.split_once('=') else {
-            bad.push(BadLine { line, reason: "it is not KEY=value (a value that spans lines must be in quotes)" });
+            bad.push(BadLine {
+                line,
+                reason: "it is not KEY=value (a value that spans lines must be in quotes)",
+            });
             continue;
         };
         let key = key.trim();
         if !is_name(key) {
-            bad.push(BadLine { line, reason: "what stands before = is not a name (letters, digits and _)" });
+            bad.push(BadLine {
+                line,
+                reason: "what stands before = is not a name (letters, digits and _)",
+            });
             continue;
         }
         let rest = match rest.trim_start() {
@@ -47,7 +53,11 @@ pub(super) fn parse(text: &str) -> (Vec<Assignment>, Vec<BadLine>) {
             _ => Ok(unquoted(rest)),
         };
         match value {
-            Ok(value) => assignments.push(Assignment { key: key.to_owned(), value, line }),
+            Ok(value) => assignments.push(Assignment {
+                key: key.to_owned(),
+                value,
+                line,
+            }),
             Err(reason) => bad.push(BadLine { line, reason }),
         }
     }
@@ -102,10 +112,16 @@ fn quoted<'a>(
                 Some('r') => value.push('\r'),
                 Some('t') => value.push('\t'),
                 Some(literal @ ('\\' | '"' | '\'' | '$')) => value.push(literal),
-                _ => return Err(r#"after \ only n, r, t, \, ", ' and $ are known; use single quotes to take \ literally"#),
+                _ => {
+                    return Err(
+                        r#"after \ only n, r, t, \, ", ' and $ are known; use single quotes to take \ literally"#,
+                    );
+                }
             }
         }
-        let Some((_, next)) = lines.next() else { return Err("the closing quote is missing") };
+        let Some((_, next)) = lines.next() else {
+            return Err("the closing quote is missing");
+        };
         value.push('\n');
         current = next;
     }
@@ -133,10 +149,16 @@ mod tests {
             ("A=Arc Zero", "Arc Zero"),
             ("A=info      # trace | debug", "info"),
             ("A=0 2 * * *             # Cron: daily", "0 2 * * *"),
-            ("A=Arc Zero <notifications@example.com>", "Arc Zero <notifications@example.com>"),
+            (
+                "A=Arc Zero <notifications@example.com>",
+                "Arc Zero <notifications@example.com>",
+            ),
             ("A=pa#ss$w=ord", "pa#ss$w=ord"),
             ("A=archzero=info,axum=warn   # filter", "archzero=info,axum=warn"),
-            (r#"A="two words # and no comment" # comment"#, "two words # and no comment"),
+            (
+                r#"A="two words # and no comment" # comment"#,
+                "two words # and no comment",
+            ),
             (r#"A="a\"b\\c\n$d""#, "a\"b\\c\n$d"),
             (r"A='a\nb'", r"a\nb"),
             ("A=\"first\nsecond\"", "first\nsecond"),
@@ -152,7 +174,10 @@ mod tests {
     #[test]
     fn every_bad_line_is_named_and_none_is_repeated() {
         let (good, bad) = parse("A=1\nnonsense\n9LIVES=2\nB='x' y\nC=\"\\q\"\nD=4\nE=\"open\n");
-        assert_eq!(good.iter().map(|a| (a.key.as_str(), a.line)).collect::<Vec<_>>(), [("A", 1), ("D", 6)]);
+        assert_eq!(
+            good.iter().map(|a| (a.key.as_str(), a.line)).collect::<Vec<_>>(),
+            [("A", 1), ("D", 6)]
+        );
         assert_eq!(bad.iter().map(|b| b.line).collect::<Vec<_>>(), [2, 3, 4, 5, 7]);
         assert!(bad.iter().all(|b| !b.reason.contains("nonsense")));
     }

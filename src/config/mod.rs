@@ -8,6 +8,7 @@ mod application;
 mod auth;
 mod cors;
 mod database;
+mod documents;
 mod dotenv;
 mod keys;
 mod rate_limit;
@@ -18,18 +19,17 @@ mod telemetry;
 mod values;
 
 #[cfg(test)]
-mod documents;
-#[cfg(test)]
 mod tests;
 
-pub use application::{Application, Environment, LogFormat, LogLevel, LogRequests};
-pub use auth::Auth;
-pub use cors::{Cors, Origins};
-pub use database::{Database, Login, SslMode};
-pub use rate_limit::RateLimit;
+pub use application::{ApplicationConfig, Environment, LogFormat, LogLevel, LogRequests};
+pub use auth::AuthConfig;
+pub use cors::{CorsConfig, Origins};
+pub use database::{DatabaseConfig, Login, SslMode};
+pub use documents::{env_example, reference};
+pub use rate_limit::RateLimitConfig;
 pub use reader::Problem;
-pub use server::Server;
-pub use telemetry::Telemetry;
+pub use server::ServerConfig;
+pub use telemetry::TelemetryConfig;
 pub use values::{Quota, TrustedProxies};
 
 use reader::Reader;
@@ -39,19 +39,19 @@ use sources::Sources;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What runs here and what it logs.
-    pub application: Application,
+    pub application: ApplicationConfig,
     /// Where the API listens and how much it lets a request take.
-    pub server: Server,
+    pub server: ServerConfig,
     /// The database and the pool of connections to it.
-    pub database: Database,
+    pub database: DatabaseConfig,
     /// Tokens and passwords.
-    pub auth: Auth,
+    pub auth: AuthConfig,
     /// Which web pages may call the API.
-    pub cors: Cors,
+    pub cors: CorsConfig,
     /// How often a caller may ask.
-    pub rate_limit: RateLimit,
+    pub rate_limit: RateLimitConfig,
     /// Metrics and health checks.
-    pub telemetry: Telemetry,
+    pub telemetry: TelemetryConfig,
     /// What is odd but no reason not to start; logged once the log exists.
     pub warnings: Vec<String>,
 }
@@ -84,6 +84,7 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong, together.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn load() -> Result<Self, ConfigError> {
         Self::build(Sources::collect(std::env::vars_os(), Path::new("."))).0
     }
@@ -95,7 +96,10 @@ impl Config {
     pub fn from_vars<K: Into<String>, V: Into<String>>(
         vars: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Self, ConfigError> {
-        Self::build(Sources::of(vars.into_iter().map(|(key, value)| (key.into(), value.into())))).0
+        Self::build(Sources::of(
+            vars.into_iter().map(|(key, value)| (key.into(), value.into())),
+        ))
+        .0
     }
 
     /// A configuration for tests: this database, free ports, cheap passwords, no rate limits, no metrics listener.
@@ -123,14 +127,14 @@ impl Config {
     fn build(mut sources: Sources) -> (Result<Self, ConfigError>, BTreeSet<&'static str>) {
         sources.warn_of_unknown_keys();
         let mut reader = Reader::new(sources.vars, sources.problems, sources.warnings);
-        let application = Application::read(&mut reader);
+        let application = ApplicationConfig::read(&mut reader);
         let env = application.env;
-        let server = Server::read(&mut reader, env);
-        let database = Database::read(&mut reader, &server);
-        let auth = Auth::read(&mut reader);
-        let cors = Cors::read(&mut reader, env);
-        let rate_limit = RateLimit::read(&mut reader);
-        let telemetry = Telemetry::read(&mut reader, &server);
+        let server = ServerConfig::read(&mut reader, env);
+        let database = DatabaseConfig::read(&mut reader, &server);
+        let auth = AuthConfig::read(&mut reader);
+        let cors = CorsConfig::read(&mut reader, env);
+        let rate_limit = RateLimitConfig::read(&mut reader);
+        let telemetry = TelemetryConfig::read(&mut reader, &server);
 
         server.validate(&mut reader);
         database.validate(&mut reader, &server);
@@ -140,7 +144,16 @@ impl Config {
 
         let (problems, warnings, asked) = reader.finish();
         let config = if problems.is_empty() {
-            Ok(Self { application, server, database, auth, cors, rate_limit, telemetry, warnings })
+            Ok(Self {
+                application,
+                server,
+                database,
+                auth,
+                cors,
+                rate_limit,
+                telemetry,
+                warnings,
+            })
         } else {
             Err(ConfigError { problems })
         };

@@ -4,7 +4,7 @@ use super::{reader::Reader, values::Quota};
 
 /// How often a caller may ask, by class of request.
 #[derive(Clone, Debug)]
-pub struct RateLimit {
+pub struct RateLimitConfig {
     /// Whether requests are limited at all.
     pub enabled: bool,
     /// Ordinary requests.
@@ -17,7 +17,7 @@ pub struct RateLimit {
     pub bulk: Quota,
 }
 
-impl RateLimit {
+impl RateLimitConfig {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self {
             enabled: reader.flag("RATE_LIMIT_ENABLED"),

@@ -9,7 +9,7 @@ use std::{
 use secrecy::SecretString;
 
 use super::{
-    keys::{self, Accepts, Default, Key},
+    keys::{self, Accepts, Fallback, Key},
     values::{self, Quota},
 };
 
@@ -89,7 +89,14 @@ struct Strict {
 
 impl Reader {
     pub fn new(vars: Vars, problems: Vec<Problem>, warnings: Vec<String>) -> Self {
-        Self { vars, problems, warnings, bad: BTreeSet::new(), asked: BTreeSet::new(), strict: None }
+        Self {
+            vars,
+            problems,
+            warnings,
+            bad: BTreeSet::new(),
+            asked: BTreeSet::new(),
+            strict: None,
+        }
     }
 
     /// From now on [`Self::refuse`] refuses, or warns if that was asked for.
@@ -104,8 +111,8 @@ impl Reader {
     /// The text of a key, or of its default; empty text counts as not given, as container files tend to have it.
     fn text(&mut self, key: &'static Key) -> Option<String> {
         self.given(key).or(match key.default {
-            Default::Text(text) => Some(text.to_owned()),
-            Default::Depends(_) | Default::Unset | Default::Required => None,
+            Fallback::Text(text) => Some(text.to_owned()),
+            Fallback::Depends(_) | Fallback::Unset | Fallback::Required => None,
         })
     }
 
@@ -120,12 +127,18 @@ impl Reader {
 
     /// Replaces `<name>_FILE` by the content of the file it names.
     fn read_secret_file(&mut self, key: &'static Key) {
-        let Some(file) = self.vars.remove(&format!("{}_FILE", key.name)) else { return };
+        let Some(file) = self.vars.remove(&format!("{}_FILE", key.name)) else {
+            return;
+        };
         let path = file.value.trim().to_owned();
         if path.is_empty() {
             return;
         }
-        if self.vars.get(key.name).is_some_and(|given| !given.value.trim().is_empty()) {
+        if self
+            .vars
+            .get(key.name)
+            .is_some_and(|given| !given.value.trim().is_empty())
+        {
             self.problem(key.name, &format!("{0} and {0}_FILE are both set; keep one", key.name));
             return;
         }
@@ -135,17 +148,21 @@ impl Reader {
             }
             Ok(content) => {
                 let value = content.trim().to_owned();
-                self.vars.insert(key.name.to_owned(), Given { value, origin: Origin::SecretFile(path) });
+                self.vars.insert(
+                    key.name.to_owned(),
+                    Given {
+                        value,
+                        origin: Origin::SecretFile(path),
+                    },
+                );
             }
             Err(error) => {
-                self.problem(key.name, &format!("{}_FILE names {path}, which cannot be read: {error}", key.name));
+                self.problem(
+                    key.name,
+                    &format!("{}_FILE names {path}, which cannot be read: {error}", key.name),
+                );
             }
         }
-    }
-
-    /// Whether the key was given a value.
-    pub fn is_set(&self, name: &str) -> bool {
-        self.vars.get(name).is_some_and(|given| !given.value.trim().is_empty())
     }
 
     /// Whether something is wrong with one of these keys, so that comparing them makes no sense.
@@ -162,10 +179,18 @@ impl Reader {
             return;
         }
         let given = self.vars.get(name).map(|given| {
-            let shown = if key.is_none_or(|key| key.secret) { MASK.to_owned() } else { shortened(&given.value) };
+            let shown = if key.is_none_or(|key| key.secret) {
+                MASK.to_owned()
+            } else {
+                shortened(&given.value)
+            };
             format!("{shown} ({})", given.origin)
         });
-        self.problems.push(Problem { key: name.to_owned(), given, reason: reason.to_owned() });
+        self.problems.push(Problem {
+            key: name.to_owned(),
+            given,
+            reason: reason.to_owned(),
+        });
     }
 
     /// Worth a line in the log, no reason not to start.
@@ -177,9 +202,16 @@ impl Reader {
     pub fn refuse(&mut self, name: &'static str, reason: &str) {
         match self.strict {
             None => {}
-            Some(Strict { insecure_allowed: true }) => self.warn(format!("{name}: {reason} (allowed by ALLOW_INSECURE)")),
-            Some(Strict { insecure_allowed: false }) => {
-                self.problem(name, &format!("refused in production (unless ALLOW_INSECURE=true): {reason}"));
+            Some(Strict { insecure_allowed: true }) => {
+                self.warn(format!("{name}: {reason} (allowed by ALLOW_INSECURE)"));
+            }
+            Some(Strict {
+                insecure_allowed: false,
+            }) => {
+                self.problem(
+                    name,
+                    &format!("refused in production (unless ALLOW_INSECURE=true): {reason}"),
+                );
             }
         }
     }
@@ -193,8 +225,8 @@ impl Reader {
             self.problem(name, &format!("expected {}", key.accepts.describe()));
             // The default stands in, so that the other sections can be checked against something.
             return match key.default {
-                Default::Text(default) => parse(default),
-                Default::Depends(_) | Default::Unset | Default::Required => None,
+                Fallback::Text(default) => parse(default),
+                Fallback::Depends(_) | Fallback::Unset | Fallback::Required => None,
             };
         }
         value
@@ -227,7 +259,9 @@ impl Reader {
             Some(Accepts::Duration { min, max }) => (min, max),
             _ => (Duration::ZERO, Duration::MAX),
         };
-        self.parsed(name, |text| values::duration(text).filter(|duration| (min..=max).contains(duration)))
+        self.parsed(name, |text| {
+            values::duration(text).filter(|duration| (min..=max).contains(duration))
+        })
     }
 
     pub fn size(&mut self, name: &'static str) -> Option<usize> {
@@ -244,11 +278,15 @@ impl Reader {
     /// A quota; a bare number keeps the window of the default.
     pub fn quota(&mut self, name: &'static str) -> Quota {
         let default = match keys::find(name).map(|key| key.default) {
-            Some(Default::Text(text)) => Quota::parse(text, Duration::from_hours(1)),
+            Some(Fallback::Text(text)) => Quota::parse(text, Duration::from_hours(1)),
             _ => None,
         };
-        let default = default.unwrap_or(Quota { count: 1, window: Duration::from_hours(1) });
-        self.parsed(name, |text| Quota::parse(text, default.window)).unwrap_or(default)
+        let default = default.unwrap_or(Quota {
+            count: 1,
+            window: Duration::from_hours(1),
+        });
+        self.parsed(name, |text| Quota::parse(text, default.window))
+            .unwrap_or(default)
     }
 
     pub fn secret(&mut self, name: &'static str) -> Option<SecretString> {
@@ -264,5 +302,9 @@ fn accepts(name: &str) -> Option<Accepts> {
 fn shortened(value: &str) -> String {
     const LONGEST: usize = 80;
     let cut: String = value.chars().take(LONGEST).collect();
-    if cut.len() < value.len() { format!("{cut:?} …") } else { format!("{cut:?}") }
+    if cut.len() < value.len() {
+        format!("{cut:?} …")
+    } else {
+        format!("{cut:?}")
+    }
 }

@@ -16,7 +16,7 @@ use super::{
 
 /// Where the API listens and how much it lets a request take.
 #[derive(Clone, Debug)]
-pub struct Server {
+pub struct ServerConfig {
     /// The address that the API listens on.
     pub host: IpAddr,
     /// The port that the API listens on; 0 takes any free one.
@@ -35,27 +35,39 @@ pub struct Server {
     pub shutdown_grace: Duration,
 }
 
-impl Server {
+impl ServerConfig {
     pub(super) fn read(reader: &mut Reader, env: Environment) -> Self {
         let host = reader.parsed("API_HOST", listen_address);
         let port = reader.integer("API_PORT").unwrap_or(8080);
         Self {
-            host: host.unwrap_or(if env.is_local() { IpAddr::from([127, 0, 0, 1]) } else { IpAddr::from([0, 0, 0, 0]) }),
+            host: host.unwrap_or(if env.is_local() {
+                IpAddr::from([127, 0, 0, 1])
+            } else {
+                IpAddr::from([0, 0, 0, 0])
+            }),
             port,
-            base_url: reader.parsed("API_BASE_URL", base_url).unwrap_or_else(|| format!("http://localhost:{port}")),
+            base_url: reader
+                .parsed("API_BASE_URL", base_url)
+                .unwrap_or_else(|| format!("http://localhost:{port}")),
             workers: reader
                 .integer("API_WORKERS")
                 .unwrap_or_else(|| available_parallelism().map_or(1, std::num::NonZero::get)),
-            request_timeout: reader.duration("API_REQUEST_TIMEOUT").unwrap_or(Duration::from_secs(30)),
+            request_timeout: reader
+                .duration("API_REQUEST_TIMEOUT")
+                .unwrap_or(Duration::from_secs(30)),
             max_body_size: reader.size("API_MAX_BODY_SIZE").unwrap_or(10_485_760),
-            trusted_proxies: reader.parsed("TRUSTED_PROXIES", TrustedProxies::parse).unwrap_or_default(),
+            trusted_proxies: reader
+                .parsed("TRUSTED_PROXIES", TrustedProxies::parse)
+                .unwrap_or_default(),
             shutdown_grace: reader.duration("SHUTDOWN_GRACE").unwrap_or(Duration::from_secs(25)),
         }
     }
 
     pub(super) fn validate(&self, reader: &mut Reader) {
         if self.trusted_proxies.trusts_everyone() {
-            reader.warn("TRUSTED_PROXIES trusts every address, so every client can choose the address it is seen with".into());
+            reader.warn(
+                "TRUSTED_PROXIES trusts every address, so every client can choose the address it is seen with".into(),
+            );
         }
     }
 
@@ -70,7 +82,9 @@ fn base_url(text: &str) -> Option<String> {
     let uri: Uri = text.parse().ok()?;
     let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
     let has_host = uri.host().is_some_and(|host| !host.is_empty());
-    let no_login = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    let no_login = uri
+        .authority()
+        .is_some_and(|authority| !authority.as_str().contains('@'));
     (is_web && has_host && no_login && uri.query().is_none() && !text.contains('#'))
         .then(|| text.trim_end_matches('/').to_owned())
 }
@@ -89,7 +103,16 @@ mod tests {
         ] {
             assert_eq!(base_url(text).as_deref(), Some(kept));
         }
-        for text in ["", "localhost", "ftp://a.b", "https://", "https://u:p@a.b", "https://a.b?c=d", "https://a.b/#c", "a b"] {
+        for text in [
+            "",
+            "localhost",
+            "ftp://a.b",
+            "https://",
+            "https://u:p@a.b",
+            "https://a.b?c=d",
+            "https://a.b/#c",
+            "a b",
+        ] {
             assert_eq!(base_url(text), None, "{text}");
         }
     }

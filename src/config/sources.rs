@@ -24,16 +24,30 @@ impl Sources {
             let Ok(key) = key.into_string() else { continue };
             match value.into_string() {
                 Ok(value) => {
-                    sources.vars.insert(key, Given { value, origin: Origin::Environment });
+                    sources.vars.insert(
+                        key,
+                        Given {
+                            value,
+                            origin: Origin::Environment,
+                        },
+                    );
                 }
                 Err(_) if keys::find(&key).is_some() => {
-                    sources.problems.push(Problem { key, given: None, reason: "the value is not valid UTF-8".to_owned() });
+                    sources.problems.push(Problem {
+                        key,
+                        given: None,
+                        reason: "the value is not valid UTF-8".to_owned(),
+                    });
                 }
                 Err(_) => {}
             }
         }
         let base = sources.read_file(directory, ".env");
-        let chosen = sources.vars.get("APP_ENV").or_else(|| base.get("APP_ENV")).map(|given| given.value.trim());
+        let chosen = sources
+            .vars
+            .get("APP_ENV")
+            .or_else(|| base.get("APP_ENV"))
+            .map(|given| given.value.trim());
         let chosen = match chosen {
             None | Some("") => Some(Environment::Development),
             // A wrong value is reported when the section reads it.
@@ -46,7 +60,11 @@ impl Sources {
                 && Environment::parse(given.value.trim()) != Some(chosen)
             {
                 let reason = format!("{name} was chosen by APP_ENV={chosen} and sets another APP_ENV");
-                sources.problems.push(Problem { key: "APP_ENV".to_owned(), given: Some(format!("{:?}", given.value)), reason });
+                sources.problems.push(Problem {
+                    key: "APP_ENV".to_owned(),
+                    given: Some(format!("{:?}", given.value)),
+                    reason,
+                });
             }
             sources.add_missing(specific);
         }
@@ -56,16 +74,37 @@ impl Sources {
 
     /// Values as if they stood in the environment, for tests and tools.
     pub fn of(vars: impl IntoIterator<Item = (String, String)>) -> Self {
-        let vars = vars.into_iter().map(|(key, value)| (key, Given { value, origin: Origin::Environment })).collect();
-        Self { vars, ..Self::default() }
+        let vars = vars
+            .into_iter()
+            .map(|(key, value)| {
+                (
+                    key,
+                    Given {
+                        value,
+                        origin: Origin::Environment,
+                    },
+                )
+            })
+            .collect();
+        Self {
+            vars,
+            ..Self::default()
+        }
     }
 
     fn add_missing(&mut self, lower: Vars) {
         for (key, given) in lower {
             // A secret and its `_FILE` are one setting: a file below must not contradict what is set above.
-            let twin = key.strip_suffix("_FILE").map_or_else(|| format!("{key}_FILE"), str::to_owned);
+            let twin = key
+                .strip_suffix("_FILE")
+                .map_or_else(|| format!("{key}_FILE"), str::to_owned);
             let is_secret = keys::find(key.strip_suffix("_FILE").unwrap_or(&key)).is_some_and(|key| key.secret);
-            if is_secret && self.vars.get(&twin).is_some_and(|above| above.origin != given.origin && outranks(above, &given)) {
+            if is_secret
+                && self
+                    .vars
+                    .get(&twin)
+                    .is_some_and(|above| above.origin != given.origin && outranks(above, &given))
+            {
                 continue;
             }
             self.vars.entry(key).or_insert(given);
@@ -79,21 +118,35 @@ impl Sources {
             Err(error) if error.kind() == ErrorKind::NotFound => return vars,
             Err(error) => {
                 let reason = format!("the file cannot be read: {error}");
-                self.problems.push(Problem { key: name.to_owned(), given: None, reason });
+                self.problems.push(Problem {
+                    key: name.to_owned(),
+                    given: None,
+                    reason,
+                });
                 return vars;
             }
         };
         let (assignments, bad_lines) = dotenv::parse(&text);
         for bad in bad_lines {
             let key = format!("{name} line {}", bad.line);
-            self.problems.push(Problem { key, given: None, reason: bad.reason.to_owned() });
+            self.problems.push(Problem {
+                key,
+                given: None,
+                reason: bad.reason.to_owned(),
+            });
         }
         for assignment in assignments {
             let origin = Origin::Line(name.to_owned(), assignment.line);
-            let given = Given { value: assignment.value, origin };
+            let given = Given {
+                value: assignment.value,
+                origin,
+            };
             if let Some(earlier) = vars.insert(assignment.key.clone(), given) {
                 let (key, line) = (&assignment.key, assignment.line);
-                self.warnings.push(format!("{key} is set twice: {} and {name} line {line}, which counts", earlier.origin));
+                self.warnings.push(format!(
+                    "{key} is set twice: {} and {name} line {line}, which counts",
+                    earlier.origin
+                ));
             }
         }
         vars
@@ -103,18 +156,22 @@ impl Sources {
     pub fn warn_of_unknown_keys(&mut self) {
         for (name, given) in &self.vars {
             let known = keys::find(name).is_some() || keys::LATER.contains(&name.as_str());
-            let secret_file = name.strip_suffix("_FILE").and_then(keys::find).is_some_and(|key| key.secret);
+            let secret_file = name
+                .strip_suffix("_FILE")
+                .and_then(keys::find)
+                .is_some_and(|key| key.secret);
             if known || secret_file {
                 continue;
             }
             let prefixed = keys::PREFIXES.iter().any(|prefix| name.starts_with(prefix));
             let closest = keys::all().map(|key| (distance(name, key.name), key.name)).min();
             // Only files are ours alone: elsewhere a name that merely resembles a key may belong to anybody.
-            let from_file = matches!(given.origin, Origin::Line(..));
+            let ours = prefixed || matches!(given.origin, Origin::Line(..));
             let origin = &given.origin;
             match closest {
-                Some((distance, meant)) if (prefixed && distance <= 3) || (from_file && distance <= 2 && name.len() > 5) => {
-                    self.warnings.push(format!("unknown key {name} ({origin}): did you mean {meant}?"));
+                Some((edits, meant)) if ours && edits <= (name.len() / 6).clamp(1, 3) => {
+                    self.warnings
+                        .push(format!("unknown key {name} ({origin}): did you mean {meant}?"));
                 }
                 _ if prefixed => self.warnings.push(format!("unknown key {name} ({origin}) is ignored")),
                 _ => {}
@@ -153,7 +210,13 @@ mod tests {
 
     #[test]
     fn distances() {
-        for (a, b, edits) in [("", "", 0), ("API_PORT", "API_PORT", 0), ("API_PROT", "API_PORT", 1), ("A", "", 1), ("AB", "CD", 2)] {
+        for (a, b, edits) in [
+            ("", "", 0),
+            ("API_PORT", "API_PORT", 0),
+            ("API_PROT", "API_PORT", 1),
+            ("A", "", 1),
+            ("AB", "CD", 2),
+        ] {
             assert_eq!(distance(a, b), edits, "{a} {b}");
         }
     }

@@ -4,13 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{
     reader::Reader,
-    server::Server,
+    server::ServerConfig,
     values::{listen_address, route_path},
 };
 
 /// Metrics and health checks.
 #[derive(Clone, Debug)]
-pub struct Telemetry {
+pub struct TelemetryConfig {
     /// Whether metrics are collected and served.
     pub metrics_enabled: bool,
     /// The address that metrics are served on.
@@ -25,8 +25,8 @@ pub struct Telemetry {
     pub health_check_path: String,
 }
 
-impl Telemetry {
-    pub(super) fn read(reader: &mut Reader, server: &Server) -> Self {
+impl TelemetryConfig {
+    pub(super) fn read(reader: &mut Reader, server: &ServerConfig) -> Self {
         Self {
             metrics_enabled: reader.flag("METRICS_ENABLED"),
             metrics_host: reader.parsed("METRICS_HOST", listen_address).unwrap_or(server.host),
@@ -37,12 +37,15 @@ impl Telemetry {
         }
     }
 
-    pub(super) fn validate(&self, reader: &mut Reader, server: &Server) {
-        let same_host = self.metrics_host == server.host
-            || self.metrics_host.is_unspecified()
-            || server.host.is_unspecified();
+    pub(super) fn validate(&self, reader: &mut Reader, server: &ServerConfig) {
+        let same_host =
+            self.metrics_host == server.host || self.metrics_host.is_unspecified() || server.host.is_unspecified();
         if self.metrics_enabled && same_host && self.metrics_port == server.port && server.port != 0 {
             reader.problem("METRICS_PORT", "API_PORT is the same; metrics need a port of their own");
+        }
+        // The metrics port serves the full check too, with causes.
+        if self.metrics_path == self.health_check_path && !reader.any_bad(&["METRICS_PATH", "HEALTH_CHECK_PATH"]) {
+            reader.problem("METRICS_PATH", "HEALTH_CHECK_PATH is the same");
         }
     }
 
@@ -53,9 +56,10 @@ impl Telemetry {
     }
 }
 
-/// A path that collides with no other route: the API has everything below `/api`, and two aliases are fixed.
+/// A path that collides with no other route: the API has everything below `/api`, and the usual paths exist always.
 fn health_path(text: &str) -> Option<String> {
     let path = route_path(text)?;
     let first = path.split('/').nth(1)?;
-    (!["api", "ready", "live"].contains(&first)).then_some(path)
+    let taken = ["api", "health", "ready", "live"].contains(&first) && path != "/health";
+    (!taken).then_some(path)
 }

@@ -25,7 +25,14 @@ impl Quota {
             Some((count, per)) => {
                 let per = per.trim();
                 let bare_unit = per.starts_with(|c: char| c.is_ascii_alphabetic());
-                (count, if bare_unit { duration(&format!("1{per}"))? } else { duration(per)? })
+                (
+                    count,
+                    if bare_unit {
+                        duration(&format!("1{per}"))?
+                    } else {
+                        duration(per)?
+                    },
+                )
             }
         };
         let count: u32 = digits(count.trim())?;
@@ -75,7 +82,10 @@ impl TrustedProxies {
             if item.eq_ignore_ascii_case("private") {
                 nets.extend(private_nets());
             } else {
-                let net = item.parse::<IpNet>().ok().or_else(|| item.parse::<IpAddr>().ok().map(IpNet::from))?;
+                let net = item
+                    .parse::<IpNet>()
+                    .ok()
+                    .or_else(|| item.parse::<IpAddr>().ok().map(IpNet::from))?;
                 nets.push(net.trunc());
             }
         }
@@ -104,7 +114,9 @@ pub(super) fn flag(text: &str) -> Option<bool> {
 
 /// A whole number without sign, in plain digits (`parse` alone would take `+5`).
 pub(super) fn digits<T: FromStr>(text: &str) -> Option<T> {
-    (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+    (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
+        .then(|| text.parse().ok())
+        .flatten()
 }
 
 /// `30`, `30s`, `5m`, `15 min`, `1h`, `7d`, `250ms`; a bare number is seconds.
@@ -157,7 +169,9 @@ pub(super) fn listen_address(text: &str) -> Option<IpAddr> {
 pub(super) fn route_path(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
     let segments = text.strip_prefix('/')?.split('/');
-    let clean = segments.clone().all(|part| !part.is_empty() && part.chars().all(plain) && part != "." && part != "..");
+    let clean = segments
+        .clone()
+        .all(|part| !part.is_empty() && part.chars().all(plain) && part != "." && part != "..");
     clean.then(|| text.to_owned())
 }
 
@@ -168,7 +182,7 @@ impl fmt::Display for Readable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
         for (per_unit, unit) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")] {
-            if millis >= per_unit && millis.is_multiple_of(per_unit) {
+            if millis.is_multiple_of(per_unit) && (millis > 0 || unit == "s") {
                 return write!(f, "{} {unit}", millis / per_unit);
             }
         }
@@ -194,17 +208,38 @@ mod tests {
         ] {
             assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
         }
-        for text in ["", "s", "-1", "+1", "1.5h", "30 parsecs", "99999999999999999999", "18446744073709551615d", "٣s"] {
+        for text in [
+            "",
+            "s",
+            "-1",
+            "+1",
+            "1.5h",
+            "30 parsecs",
+            "99999999999999999999",
+            "18446744073709551615d",
+            "٣s",
+        ] {
             assert_eq!(duration(text), None, "{text}");
         }
-        for (duration, text) in [(0, "0 ms"), (250, "250 ms"), (1000, "1 s"), (90_000, "90 s"), (7_200_000, "2 h")] {
+        for (duration, text) in [
+            (0, "0 s"),
+            (250, "250 ms"),
+            (1000, "1 s"),
+            (90_000, "90 s"),
+            (7_200_000, "2 h"),
+        ] {
             assert_eq!(Readable(Duration::from_millis(duration)).to_string(), text);
         }
     }
 
     #[test]
     fn sizes() {
-        for (text, bytes) in [("10485760", 10_485_760), ("512KiB", 524_288), ("10 MB", 10_485_760), ("1G", 1 << 30)] {
+        for (text, bytes) in [
+            ("10485760", 10_485_760),
+            ("512KiB", 524_288),
+            ("10 MB", 10_485_760),
+            ("1G", 1 << 30),
+        ] {
             assert_eq!(size(text), Some(bytes), "{text}");
         }
         for text in ["", "MB", "1.5MB", "-1", "10 XB", "18446744073709551615k"] {
@@ -223,10 +258,25 @@ mod tests {
             ("1200/min", 1200, 60),
             ("5/90", 5, 90),
         ] {
-            let expected = Quota { count, window: Duration::from_secs(seconds) };
+            let expected = Quota {
+                count,
+                window: Duration::from_secs(seconds),
+            };
             assert_eq!(Quota::parse(text, hour), Some(expected), "{text}");
         }
-        for text in ["", "0", "-5", "5/", "/h", "5/0s", "5/100ms", "5/365d", "5/h/h", "99999999999", "many/h"] {
+        for text in [
+            "",
+            "0",
+            "-5",
+            "5/",
+            "/h",
+            "5/0s",
+            "5/100ms",
+            "5/365d",
+            "5/h/h",
+            "99999999999",
+            "many/h",
+        ] {
             assert_eq!(Quota::parse(text, hour), None, "{text}");
         }
     }
@@ -234,10 +284,21 @@ mod tests {
     #[test]
     fn proxies() {
         let proxies = TrustedProxies::parse("private, 203.0.113.7, 198.51.100.9/24 ,2001:db8::/32").unwrap();
-        for trusted in ["127.0.0.1", "10.1.2.3", "::1", "fd00::1", "203.0.113.7", "198.51.100.200", "2001:db8::9"] {
+        for trusted in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "::1",
+            "fd00::1",
+            "203.0.113.7",
+            "198.51.100.200",
+            "2001:db8::9",
+        ] {
             assert!(proxies.contains(trusted.parse().unwrap()), "{trusted}");
         }
-        assert!(proxies.contains("::ffff:10.0.0.1".parse().unwrap()), "an IPv4 peer of an IPv6 socket");
+        assert!(
+            proxies.contains("::ffff:10.0.0.1".parse().unwrap()),
+            "an IPv4 peer of an IPv6 socket"
+        );
         for stranger in ["8.8.8.8", "203.0.113.8", "172.32.0.1", "2001:db9::1"] {
             assert!(!proxies.contains(stranger.parse().unwrap()), "{stranger}");
         }

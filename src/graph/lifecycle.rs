@@ -47,7 +47,13 @@ impl Phase {
     }
 }
 
-const PHASES: [Phase; 5] = [Phase::Plan, Phase::PhaseIn, Phase::Active, Phase::PhaseOut, Phase::EndOfLife];
+const PHASES: [Phase; 5] = [
+    Phase::Plan,
+    Phase::PhaseIn,
+    Phase::Active,
+    Phase::PhaseOut,
+    Phase::EndOfLife,
+];
 
 /// Plan, phase-in, active, phase-out and end of life; any may be absent, those present do not decrease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +75,11 @@ impl Lifecycle {
     /// The dates in the order plan, phase-in, active, phase-out, end of life.
     #[must_use]
     pub fn dates(&self) -> [Option<NaiveDate>; 5] {
-        self.0.map(|days| (days != NONE).then(|| NaiveDate::from_num_days_from_ce_opt(days)).flatten())
+        self.0.map(|days| {
+            (days != NONE)
+                .then(|| NaiveDate::from_num_days_from_ce_opt(days))
+                .flatten()
+        })
     }
 
     /// The latest phase whose date has come; with only future dates `Active` when the first is phase-out or end of life
@@ -129,16 +139,45 @@ mod tests {
             ([None, None, None, Some(2026), None], 2025, Phase::Active, true),
             ([None, None, None, None, Some(2026)], 2025, Phase::Active, true),
             ([None, None, None, None, Some(2026)], 2026, Phase::EndOfLife, false),
-            ([Some(2020), Some(2021), Some(2022), Some(2023), Some(2024)], 2021, Phase::PhaseIn, true),
-            ([Some(2020), None, Some(2022), Some(2023), Some(2024)], 2021, Phase::Plan, true),
-            ([Some(2020), None, Some(2022), Some(2023), Some(2024)], 2023, Phase::PhaseOut, true),
-            ([Some(2020), None, Some(2022), Some(2023), Some(2024)], 2030, Phase::EndOfLife, false),
-            ([None, None, Some(2024), None, Some(2024)], 2024, Phase::EndOfLife, false),
+            (
+                [Some(2020), Some(2021), Some(2022), Some(2023), Some(2024)],
+                2021,
+                Phase::PhaseIn,
+                true,
+            ),
+            (
+                [Some(2020), None, Some(2022), Some(2023), Some(2024)],
+                2021,
+                Phase::Plan,
+                true,
+            ),
+            (
+                [Some(2020), None, Some(2022), Some(2023), Some(2024)],
+                2023,
+                Phase::PhaseOut,
+                true,
+            ),
+            (
+                [Some(2020), None, Some(2022), Some(2023), Some(2024)],
+                2030,
+                Phase::EndOfLife,
+                false,
+            ),
+            (
+                [None, None, Some(2024), None, Some(2024)],
+                2024,
+                Phase::EndOfLife,
+                false,
+            ),
         ];
         for (years, asked, phase, present) in table {
             let lifecycle = Lifecycle::new(years.map(|year| year.and_then(date)));
             let on = date(asked).unwrap();
-            assert_eq!((lifecycle.phase(on), lifecycle.is_present(on)), (phase, present), "{years:?} on {asked}");
+            assert_eq!(
+                (lifecycle.phase(on), lifecycle.is_present(on)),
+                (phase, present),
+                "{years:?} on {asked}"
+            );
             assert_eq!(lifecycle.dates(), years.map(|year| year.and_then(date)));
         }
     }

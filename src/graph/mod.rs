@@ -16,8 +16,8 @@
 //! fetches only a neighbourhood) is not its concern: each question's module doc says which neighbourhood it reads.
 
 mod cow;
-mod input_meaning;
 mod interner;
+mod meaning;
 mod store;
 
 pub mod input;

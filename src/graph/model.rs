@@ -48,7 +48,9 @@ impl Tier {
     /// Reads `Tier 1` to `Tier 4`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::One, Self::Two, Self::Three, Self::Four].into_iter().find(|tier| tier.as_str() == text)
+        [Self::One, Self::Two, Self::Three, Self::Four]
+            .into_iter()
+            .find(|tier| tier.as_str() == text)
     }
 
     /// The name as the API writes it.
@@ -165,11 +167,17 @@ pub(super) struct Text {
 impl Text {
     pub(super) fn new(name: &str, name_key: &str, description: Option<&str>, attributes: &str) -> Self {
         let attributes = if attributes == "{}" { "" } else { attributes };
-        let all = [name, name_key, description.unwrap_or_default(), attributes].concat().into_boxed_str();
+        let all = [name, name_key, description.unwrap_or_default(), attributes]
+            .concat()
+            .into_boxed_str();
         let first = name.len();
         let second = first + name_key.len();
         let third = second + description.map_or(0, str::len);
-        Self { all, ends: [first as u32, second as u32, third as u32], described: description.is_some() }
+        Self {
+            all,
+            ends: [first as u32, second as u32, third as u32],
+            described: description.is_some(),
+        }
     }
 
     fn part(&self, part: usize) -> &str {
@@ -244,13 +252,17 @@ impl EdgeRecord {
     /// The first day with it.
     #[must_use]
     pub fn valid_from(&self) -> Option<NaiveDate> {
-        (self.valid.0 != i32::MIN).then(|| NaiveDate::from_num_days_from_ce_opt(self.valid.0)).flatten()
+        (self.valid.0 != i32::MIN)
+            .then(|| NaiveDate::from_num_days_from_ce_opt(self.valid.0))
+            .flatten()
     }
 
     /// The last day with it.
     #[must_use]
     pub fn valid_to(&self) -> Option<NaiveDate> {
-        (self.valid.1 != i32::MAX).then(|| NaiveDate::from_num_days_from_ce_opt(self.valid.1)).flatten()
+        (self.valid.1 != i32::MAX)
+            .then(|| NaiveDate::from_num_days_from_ce_opt(self.valid.1))
+            .flatten()
     }
 }
 

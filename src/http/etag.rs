@@ -1,9 +1,12 @@
 //! Validators: `ETag`, `If-None-Match`, `If-Match`.
 
 use axum::{
+    body::Body,
     extract::FromRequestParts,
-    http::{HeaderMap, HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::Response,
 };
+use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -39,6 +42,21 @@ pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
 #[must_use]
 pub fn header(etag: &str) -> HeaderValue {
     HeaderValue::from_str(etag).unwrap_or_else(|_| HeaderValue::from_static("W/\"\""))
+}
+
+/// A JSON answer with a validator, or 304 when the caller has it already.
+pub fn validated(headers: &HeaderMap, version: Option<i32>, body: &impl Serialize) -> Result<Response> {
+    let bytes = serde_json::to_vec(body).map_err(Error::internal)?;
+    let tag = of(version, &bytes);
+    let known = is_known(headers, &tag);
+    let mut response = Response::new(if known { Body::empty() } else { Body::from(bytes) });
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        response.headers_mut().insert(axum::http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    response.headers_mut().insert(axum::http::header::ETAG, header(&tag));
+    Ok(response)
 }
 
 /// What the caller demands of the version it is about to change.

@@ -214,6 +214,16 @@ impl Fields {
         }
     }
 
+    /// Refuses nulls that a merge patch has for fields which do not exist: they would vanish in the merge without a word.
+    pub fn refuse_nulls(&mut self, patch: &Map<String, Value>, known: &[&'static str]) {
+        for (name, _) in patch.iter().filter(|(name, value)| value.is_null() && !known.contains(&name.as_str())) {
+            let shown: String = name.chars().take(60).collect();
+            let violation = Violation::new(self.path(&shown), ViolationCode::UnknownField, "there is no such field here")
+                .accepts("allowed_values", known.to_vec());
+            self.violations.push(violation);
+        }
+    }
+
     /// Ends the reading: everything not taken by now is an unknown field. Gives back all violations.
     #[must_use]
     pub fn finish(mut self) -> Vec<Violation> {

@@ -21,6 +21,10 @@ use crate::{
     app::AppState,
     auth::{Authentication, Principal},
     error::{Answered, Code, Error},
+    telemetry::{
+        REQUESTS,
+        metrics::{HTTP_REQUESTS_IN_FLIGHT, InFlight},
+    },
 };
 
 /// The address of the other end of the connection, put there by the listener.
@@ -41,11 +45,12 @@ pub async fn observe(State(state): State<AppState>, mut request: Request, next: 
     request.extensions_mut().insert(ClientIp(ip));
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |p| p.as_str()).to_owned();
     let method = method_label(request.method());
-    let quiet = is_probe(&route);
+    let quiet = is_probe(&route) || route.starts_with(&state.config.telemetry.health_check_path);
 
-    let in_flight = metrics::gauge!("http_requests_in_flight");
-    in_flight.increment(1.0);
-    let span = tracing::info_span!("request", request_id = %id);
+    // Counted down when dropped: a client that hangs up ends this future anywhere.
+    let in_flight = InFlight::enter(HTTP_REQUESTS_IN_FLIGHT);
+    // Of the highest level, so that lines of every level carry the request id whatever the filter.
+    let span = tracing::error_span!("request", request_id = %id);
     let answer = REQUEST_ID.scope(id.clone(), async move {
         match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(response) => response,
@@ -56,7 +61,7 @@ pub async fn observe(State(state): State<AppState>, mut request: Request, next: 
         }
     });
     let mut response = answer.instrument(span.clone()).await;
-    in_flight.decrement(1.0);
+    drop(in_flight);
 
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID_HEADER, value);
@@ -74,12 +79,13 @@ pub async fn observe(State(state): State<AppState>, mut request: Request, next: 
     let user_id = response.extensions().get::<Principal>().map(|p| p.user_id.to_string());
     let duration_ms = (elapsed.as_secs_f64() * 1e5).round() / 100.0;
     let notable = status.is_server_error() || elapsed > Duration::from_secs(1);
-    if notable {
-        tracing::warn!(method, route, status = status.as_u16(), duration_ms, user_id, ip = %ip, "request");
-    } else if quiet {
-        tracing::debug!(method, route, status = status.as_u16(), duration_ms, ip = %ip, "request");
+    // A probe that fails says nothing that was not logged when the cause began.
+    if quiet {
+        tracing::debug!(target: REQUESTS, method, route, status = status.as_u16(), duration_ms, ip = %ip, "request");
+    } else if notable {
+        tracing::warn!(target: REQUESTS, method, route, status = status.as_u16(), duration_ms, user_id, ip = %ip, "request");
     } else {
-        tracing::info!(method, route, status = status.as_u16(), duration_ms, user_id, ip = %ip, "request");
+        tracing::info!(target: REQUESTS, method, route, status = status.as_u16(), duration_ms, user_id, ip = %ip, "request");
     }
     response
 }

@@ -121,6 +121,12 @@ impl FromRequestParts<AppState> for WriteRequest {
 }
 
 impl WriteRequest {
+    /// Whether the request carries an idempotency key.
+    #[must_use]
+    pub fn is_keyed(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// The author of the changes this request makes.
     #[must_use]
     pub fn author(&self, reason: Option<String>) -> Author {

@@ -2,12 +2,15 @@
 //! time; everybody else reads an immutable snapshot of it, the [`Metamodel`].
 
 mod attributes;
+mod check;
 mod key;
 mod quality;
 pub mod reference;
 mod rule;
+pub mod store;
 mod suggest;
 mod validate;
+mod value;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,7 +23,8 @@ pub use key::{format_path, name_key, parse_path};
 pub use quality::{QualityFacts, quality_score};
 pub use rule::{DataType, Pattern, Rule, Widget, tidy_number};
 pub use suggest::suggestions;
-pub use validate::{MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTE_DEPTH, card_references, parse_date, validate_attributes, validate_value};
+pub use validate::{MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTE_DEPTH, card_references, validate_attributes};
+pub use value::{is_instant, validate_value};
 
 /// Where a card type stands in the architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]

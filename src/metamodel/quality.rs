@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::{Metamodel, is_filled, lookup};
 
 /// What the score looks at.
+#[expect(clippy::struct_excessive_bools, reason = "each says of another field whether it is filled")]
 #[derive(Clone, Copy, Debug)]
 pub struct QualityFacts<'a> {
     /// The card's type.
@@ -64,11 +65,11 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn object(value: Value) -> Map<String, Value> {
+    fn object(value: &Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap_or_default()
     }
 
-    fn facts<'a>(card_type: &'a str, filled: &[bool; 7], attributes: &'a Map<String, Value>) -> QualityFacts<'a> {
+    fn facts<'a>(card_type: &'a str, filled: [bool; 7], attributes: &'a Map<String, Value>) -> QualityFacts<'a> {
         QualityFacts {
             card_type,
             name: if filled[0] { "CRM" } else { " " },
@@ -85,14 +86,14 @@ mod tests {
     #[test]
     fn the_examples_of_the_contract() {
         let metamodel = reference::metamodel();
-        let hosted = object(json!({"hosting_type": "SaaS"}));
-        let application = facts("Application", &[true, true, true, true, false, true, true], &hosted);
+        let hosted = object(&json!({"hosting_type": "SaaS"}));
+        let application = facts("Application", [true, true, true, true, false, true, true], &hosted);
         assert_eq!(quality_score(&metamodel, &application), 93);
         let nothing = Map::new();
-        let interface = facts("Interface", &[true, false, false, false, false, false, false], &nothing);
+        let interface = facts("Interface", [true, false, false, false, false, false, false], &nothing);
         assert_eq!(quality_score(&metamodel, &interface), 25);
-        assert_eq!(quality_score(&metamodel, &facts("Application", &[true; 7], &hosted)), 100);
-        assert_eq!(quality_score(&metamodel, &facts("Application", &[false; 7], &nothing)), 0);
+        assert_eq!(quality_score(&metamodel, &facts("Application", [true; 7], &hosted)), 100);
+        assert_eq!(quality_score(&metamodel, &facts("Application", [false; 7], &nothing)), 0);
     }
 
     proptest! {
@@ -117,8 +118,8 @@ mod tests {
                 9 => build(a, b, true),
                 field => { more[field] = true; before.clone() }
             };
-            let low = quality_score(&metamodel, &facts(card_type, &filled, &before));
-            let high = quality_score(&metamodel, &facts(card_type, &more, &after));
+            let low = quality_score(&metamodel, &facts(card_type, filled, &before));
+            let high = quality_score(&metamodel, &facts(card_type, more, &after));
             prop_assert!(low <= high && high <= 100);
         }
     }

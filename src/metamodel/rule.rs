@@ -164,6 +164,7 @@ fn ascii_digits(source: &str) -> String {
 }
 
 /// A rule of the metamodel.
+#[expect(clippy::struct_excessive_bools, reason = "independent properties, each a column")]
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Rule {
     /// Its id.

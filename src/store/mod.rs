@@ -1,6 +1,7 @@
 //! Everything that all slices need of Postgres: the pool, the migrator, transactions with retry, the mapping of
 //! constraint names to client errors, and the change log ([`log`]).
 
+pub mod counts;
 pub mod log;
 pub mod migrate;
 mod failure;

@@ -1,0 +1,56 @@
+//! Names that are unique among siblings: capabilities and organisations. Checked at the end of the transaction, so that
+//! a batch may pass through states that would not do.
+
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::error::{Code, Error, Result};
+
+/// The (child, parent) pairs of active PARENT_OF edges into these cards.
+pub async fn parents(conn: &mut PgConnection, children: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>> {
+    let rows = sqlx::query!(
+        "select target_id, source_id from relationships where target_id = any($1) and type = 'PARENT_OF' and status = 'active'",
+        children
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|r| (r.target_id, r.source_id)).collect())
+}
+
+/// Refuses two siblings of one name at the same time. One writer of such names at a time from here to the end of the
+/// transaction, so that two of them cannot each see the other's name as free.
+pub async fn check(conn: &mut PgConnection, touched: &[Uuid]) -> Result<()> {
+    if touched.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!("select pg_advisory_xact_lock(hashtext('archzero sibling names'))").fetch_one(&mut *conn).await?;
+    let clash = sqlx::query!(
+        r#"select c.id, c.type as card_type, c.name, o.id as other
+           from cards c
+           join cards o on o.type = c.type and o.name_key = c.name_key and o.id <> c.id and o.deleted_at is null
+           where c.id = any($1) and c.deleted_at is null and c.type in ('BusinessCapability', 'Organization') and (
+               (not exists (select 1 from relationships p where p.target_id = c.id and p.type = 'PARENT_OF' and p.status = 'active')
+                and not exists (select 1 from relationships p where p.target_id = o.id and p.type = 'PARENT_OF' and p.status = 'active'))
+               or exists (
+                   select 1 from relationships a join relationships b on b.source_id = a.source_id
+                   where a.target_id = c.id and b.target_id = o.id
+                     and a.type = 'PARENT_OF' and b.type = 'PARENT_OF' and a.status = 'active' and b.status = 'active'
+                     and daterange(a.valid_from, a.valid_to, '[]') && daterange(b.valid_from, b.valid_to, '[]')
+               )
+           )
+           order by c.id, o.id limit 1"#,
+        touched
+    )
+    .fetch_optional(conn)
+    .await?;
+    match clash {
+        None => Ok(()),
+        Some(clash) => Err(Error::new(
+            Code::Conflict,
+            format!("There is already a {} called '{}' under the same parent at the same time", clash.card_type, clash.name),
+        )
+        .at("name")
+        .with(json!({ "type": clash.card_type, "name": clash.name, "existing_id": clash.other, "id": clash.id }))),
+    }
+}
