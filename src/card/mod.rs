@@ -3,7 +3,6 @@
 //! [`landscape`](crate::landscape), because a card's write may concern its relationships.
 
 mod draft;
-mod lifecycle;
 pub mod list;
 pub mod history;
 mod routes;
@@ -11,7 +10,7 @@ pub mod store;
 mod view;
 
 pub use draft::{CardDraft, Tier, merge};
-pub use lifecycle::{Lifecycle, Phase, day};
+pub use crate::graph::{Lifecycle, Phase};
 pub use routes::routes;
 pub use store::CardRow;
 pub use view::{CardView, LifecycleView, computed, sparse};

@@ -115,8 +115,8 @@ fn apply_one(graph: &mut Graph, entity: &str, id: Uuid, after: &Value) -> std::r
         }
         _ => {
             let quality = after["quality_score"].as_u64().and_then(|q| u8::try_from(q).ok());
-            let computed = after.get("computed").map(Value::to_string).unwrap_or_default();
-            graph.set_scores(id, quality, &computed);
+            let computed = after.get("computed").map(Value::to_string);
+            graph.set_scores(id, quality, computed.as_deref());
         }
     }
     Ok(())
@@ -148,7 +148,7 @@ fn card_input(row: CardRow) -> CardInput {
         business_criticality: row.business_criticality.as_deref().and_then(Tier::parse),
         criticality_source: row.criticality_source.as_deref().map(source),
         attributes: json_text(&row.attributes.0),
-        computed: row.computed.map(|c| json_text(&c.0)).unwrap_or_default(),
+        computed: row.computed.map(|c| json_text(&c.0)),
         version: row.version,
         created_at: row.created_at,
         updated_at: row.updated_at,
@@ -231,7 +231,7 @@ async fn cards(conn: &mut PgConnection, builder: &mut GraphBuilder) -> Result<()
             business_criticality: row.business_criticality.as_deref().and_then(Tier::parse),
             criticality_source: row.criticality_source.as_deref().map(source),
             attributes: row.attributes,
-            computed: row.computed.unwrap_or_default(),
+            computed: Some(row.computed.unwrap_or_default()),
             version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,
