@@ -36,7 +36,10 @@ impl Phase {
     /// The phase of this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        PHASES.into_iter().chain([Self::Undefined]).find(|phase| phase.as_str() == name)
+        PHASES
+            .into_iter()
+            .chain([Self::Undefined])
+            .find(|phase| phase.as_str() == name)
     }
 
     /// The name as the API writes it.

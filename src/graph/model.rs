@@ -154,7 +154,10 @@ impl CardRecord {
     /// Computed values beside the quality score, parsed now.
     #[must_use]
     pub fn computed(&self) -> serde_json::Map<String, serde_json::Value> {
-        self.computed.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+        self.computed
+            .as_deref()
+            .and_then(|json| serde_json::from_str(json).ok())
+            .unwrap_or_default()
     }
 
     /// The attributes, parsed now.

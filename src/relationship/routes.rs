@@ -68,7 +68,9 @@ pub async fn get_relationship(
     _: NoQuery,
 ) -> Result<Response> {
     let mut conn = state.db.acquire().await?;
-    let row = store::find_relationship(&mut conn, id).await?.ok_or_else(|| Error::not_found("relationship", id))?;
+    let row = store::find_relationship(&mut conn, id)
+        .await?
+        .ok_or_else(|| Error::not_found("relationship", id))?;
     let version = row.version;
     validated(&headers, Some(version), &RelationshipView::from(row))
 }
@@ -131,16 +133,28 @@ pub async fn list_around(
     Query(parameters): Query<AroundParameters>,
 ) -> Result<Response> {
     let mut conn = state.db.acquire().await?;
-    card::store::find_card(&mut conn, id).await?.filter(|c| c.deleted_at.is_none()).ok_or_else(|| Error::not_found("card", id))?;
+    card::store::find_card(&mut conn, id)
+        .await?
+        .filter(|c| c.deleted_at.is_none())
+        .ok_or_else(|| Error::not_found("card", id))?;
     let found = store::around(&mut conn, id, parameters.target_date).await?;
     let total = found.len();
     let ontology = state.ontology.load();
     let mut groups: Vec<Group> = Vec::new();
     for (row, other) in found {
         let direction = if row.source_id == id { "out" } else { "in" };
-        let inverse_label = ontology.row(row.rule_id).map(|rule| rule.inverse_label.clone()).unwrap_or_default();
-        let neighbour = Neighbour { card: other, relationship: row.into() };
-        match groups.iter_mut().find(|g| g.r#type == neighbour.relationship.edge_type && g.direction == direction) {
+        let inverse_label = ontology
+            .row(row.rule_id)
+            .map(|rule| rule.inverse_label.clone())
+            .unwrap_or_default();
+        let neighbour = Neighbour {
+            card: other,
+            relationship: row.into(),
+        };
+        match groups
+            .iter_mut()
+            .find(|g| g.r#type == neighbour.relationship.edge_type && g.direction == direction)
+        {
             Some(group) => group.relationships.push(neighbour),
             None => groups.push(Group {
                 r#type: neighbour.relationship.edge_type.clone(),

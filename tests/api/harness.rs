@@ -29,7 +29,10 @@ static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
 /// The server on which tests make their databases.
-#[expect(clippy::disallowed_methods, reason = "tests are told by the environment where Postgres is")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told by the environment where Postgres is"
+)]
 pub fn server_url() -> String {
     std::env::var("TEST_DATABASE_URL")
         .or_else(|_| std::env::var("DATABASE_URL"))
@@ -39,11 +42,17 @@ pub fn server_url() -> String {
 fn with_database(url: &str, name: &str) -> String {
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
     let (server, _) = base.rsplit_once('/').unwrap();
-    if query.is_empty() { format!("{server}/{name}") } else { format!("{server}/{name}?{query}") }
+    if query.is_empty() {
+        format!("{server}/{name}")
+    } else {
+        format!("{server}/{name}?{query}")
+    }
 }
 
 async fn admin() -> PgConnection {
-    PgConnection::connect(&with_database(&server_url(), "postgres")).await.unwrap()
+    PgConnection::connect(&with_database(&server_url(), "postgres"))
+        .await
+        .unwrap()
 }
 
 async fn template() -> &'static str {
@@ -51,9 +60,17 @@ async fn template() -> &'static str {
         .get_or_init(|| async {
             let name = format!("archzero_template_{}", std::process::id());
             let mut admin = admin().await;
-            admin.execute(sqlx::AssertSqlSafe(format!("drop database if exists {name}"))).await.unwrap();
-            admin.execute(sqlx::AssertSqlSafe(format!("create database {name}"))).await.unwrap();
-            let mut conn = PgConnection::connect(&with_database(&server_url(), &name)).await.unwrap();
+            admin
+                .execute(sqlx::AssertSqlSafe(format!("drop database if exists {name}")))
+                .await
+                .unwrap();
+            admin
+                .execute(sqlx::AssertSqlSafe(format!("create database {name}")))
+                .await
+                .unwrap();
+            let mut conn = PgConnection::connect(&with_database(&server_url(), &name))
+                .await
+                .unwrap();
             migrate::up(&mut conn).await.unwrap();
             metamodel::store::seed_reference(&mut conn).await.unwrap();
             relationship::ontology::store::seed_reference(&mut conn).await.unwrap();
@@ -66,13 +83,24 @@ async fn template() -> &'static str {
 /// A new database with the schema and the reference data; its URL.
 pub async fn database() -> String {
     let template = template().await;
-    let name = format!("archzero_test_{}_{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+    let name = format!(
+        "archzero_test_{}_{}",
+        std::process::id(),
+        COUNTER.fetch_add(1, Ordering::Relaxed)
+    );
     let mut admin = admin().await;
     // Two tests may copy the template at once; Postgres lets only one.
     for attempt in 0.. {
-        match admin.execute(sqlx::AssertSqlSafe(format!("create database {name} template {template}"))).await {
+        match admin
+            .execute(sqlx::AssertSqlSafe(format!(
+                "create database {name} template {template}"
+            )))
+            .await
+        {
             Ok(_) => break,
-            Err(error) if attempt < 100 && error.to_string().contains("being accessed") => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            Err(error) if attempt < 100 && error.to_string().contains("being accessed") => {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await
+            }
             Err(error) => panic!("{error}"),
         }
     }
@@ -115,7 +143,13 @@ impl TestApp {
         tokio::spawn(app::Tail::follow(state.clone(), stop.clone()));
         tokio::spawn(app::Tail::announce(state.clone(), stop.clone()));
         let router = app::router(&state);
-        Self { state, clock, url, router, stop }
+        Self {
+            state,
+            clock,
+            url,
+            router,
+            stop,
+        }
     }
 
     pub fn db(&self) -> &PgPool {
@@ -147,19 +181,34 @@ impl TestApp {
 
     /// Logs an existing user in.
     pub async fn login_as(&self, email: &str) -> Caller<'_> {
-        let answer = self.anonymous().post("/auth/login", json!({"email": email, "password": PASSWORD})).await;
+        let answer = self
+            .anonymous()
+            .post("/auth/login", json!({"email": email, "password": PASSWORD}))
+            .await;
         assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
-        Caller { app: self, token: answer.body["access_token"].as_str().map(str::to_owned), headers: Vec::new() }
+        Caller {
+            app: self,
+            token: answer.body["access_token"].as_str().map(str::to_owned),
+            headers: Vec::new(),
+        }
     }
 
     /// A caller without a token.
     pub fn anonymous(&self) -> Caller<'_> {
-        Caller { app: self, token: None, headers: Vec::new() }
+        Caller {
+            app: self,
+            token: None,
+            headers: Vec::new(),
+        }
     }
 
     /// A caller with this token.
     pub fn with_token(&self, token: &str) -> Caller<'_> {
-        Caller { app: self, token: Some(token.to_owned()), headers: Vec::new() }
+        Caller {
+            app: self,
+            token: Some(token.to_owned()),
+            headers: Vec::new(),
+        }
     }
 
     /// Sends a request as it is.
@@ -168,7 +217,12 @@ impl TestApp {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status: parts.status, headers: parts.headers, body, bytes: bytes.to_vec() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+            bytes: bytes.to_vec(),
+        }
     }
 }
 
@@ -209,7 +263,9 @@ impl Caller<'_> {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        self.app.send(request.body(body.map_or_else(Body::empty, Body::from)).unwrap()).await
+        self.app
+            .send(request.body(body.map_or_else(Body::empty, Body::from)).unwrap())
+            .await
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -245,7 +301,9 @@ impl Caller<'_> {
             "Risk" => json!({"likelihood": 3, "impact": 3}),
             "TechnologyStandard" => json!({"category": "Software", "status": "Adopt"}),
             "ArchitecturePrinciple" => json!({"statement": "S", "category": "Technical"}),
-            "ArchitecturePolicy" => json!({"rule_json": {"if": {"all": []}, "then": {"all": []}}, "severity": "Low", "enforcement": "Warning"}),
+            "ArchitecturePolicy" => {
+                json!({"rule_json": {"if": {"all": []}, "then": {"all": []}}, "severity": "Low", "enforcement": "Warning"})
+            }
             "Exception" => json!({"justification": "J", "duration": "30_days"}),
             "ComplianceRequirement" => json!({"framework": "GDPR"}),
             _ => json!({}),
@@ -293,7 +351,11 @@ pub struct Answer {
 
 impl Answer {
     pub fn id(&self) -> Uuid {
-        self.body["id"].as_str().unwrap_or_else(|| panic!("no id in {:?}", self.body)).parse().unwrap()
+        self.body["id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no id in {:?}", self.body))
+            .parse()
+            .unwrap()
     }
 
     pub fn code(&self) -> &str {
@@ -314,7 +376,12 @@ impl Answer {
     /// The answer, if it is this error.
     #[track_caller]
     pub fn expect_error(self, status: u16, code: &str) -> Self {
-        assert_eq!((self.status.as_u16(), self.code()), (status, code), "{}", String::from_utf8_lossy(&self.bytes));
+        assert_eq!(
+            (self.status.as_u16(), self.code()),
+            (status, code),
+            "{}",
+            String::from_utf8_lossy(&self.bytes)
+        );
         self
     }
 }

@@ -436,4 +436,3 @@ fn detail_of(input: &EdgeInput) -> EdgeDetail {
 fn compact(json: &str) -> Option<Box<str>> {
     (!matches!(json, "" | "{}")).then(|| json.into())
 }
-
