@@ -24,12 +24,12 @@ use crate::{
 fn slices() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::new()
         .merge(auth::routes())
-        .merge(metamodel::routes())
         .merge(card::routes())
         .merge(relationship::routes())
-        .merge(landscape::routes())
-        .merge(graph::routes());
-    OpenApiRouter::with_openapi(document::base()).nest("/api/v1", api).merge(health::routes())
+        .merge(landscape::routes());
+    OpenApiRouter::with_openapi(document::base())
+        .nest("/api/v1", api)
+        .merge(health::routes())
 }
 
 /// The OpenAPI document of this program.
@@ -58,7 +58,17 @@ pub fn router(state: &AppState) -> Router {
 }
 
 fn cors(config: &CorsConfig) -> CorsLayer {
-    let exposed = ["etag", "location", "retry-after", "link", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-request-id", "x-arc-position"];
+    let exposed = [
+        "etag",
+        "location",
+        "retry-after",
+        "link",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+        "x-request-id",
+        "x-arc-position",
+    ];
     let layer = CorsLayer::new()
         .allow_methods(config.allowed_methods.clone())
         .allow_headers(config.allowed_headers.clone())
@@ -66,8 +76,9 @@ fn cors(config: &CorsConfig) -> CorsLayer {
         .max_age(config.max_age);
     match &config.allowed_origins {
         Origins::Any => layer.allow_origin(AllowOrigin::any()),
-        Origins::These(origins) => {
-            layer.allow_origin(AllowOrigin::list(origins.clone())).allow_credentials(true).vary([header::ORIGIN])
-        }
+        Origins::These(origins) => layer
+            .allow_origin(AllowOrigin::list(origins.clone()))
+            .allow_credentials(true)
+            .vary([header::ORIGIN]),
     }
 }

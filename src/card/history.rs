@@ -46,15 +46,40 @@ pub struct FieldChange {
 }
 
 /// Columns that say nothing to a person, or that every change changes.
-const TECHNICAL: &[&str] = &["id", "name_key", "version", "created_at", "updated_at", "created_by", "updated_by", "deletion_id", "rule_id", "card_id"];
+const TECHNICAL: &[&str] = &[
+    "id",
+    "name_key",
+    "version",
+    "created_at",
+    "updated_at",
+    "created_by",
+    "updated_by",
+    "deletion_id",
+    "rule_id",
+    "card_id",
+];
 
 /// One page of versions, newest first, below `before`.
-pub async fn versions(conn: &mut PgConnection, entity: &str, id: Uuid, before: Option<i64>, limit: i64) -> Result<Vec<VersionView>> {
-    Ok(log::history(conn, entity, id, before, limit).await?.into_iter().map(view).collect())
+pub async fn versions(
+    conn: &mut PgConnection,
+    entity: &str,
+    id: Uuid,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<VersionView>> {
+    Ok(log::history(conn, entity, id, before, limit)
+        .await?
+        .into_iter()
+        .map(view)
+        .collect())
 }
 
 fn view(change: Change) -> VersionView {
-    let action = if change.entity == "score" { "scored".to_owned() } else { change.action };
+    let action = if change.entity == "score" {
+        "scored".to_owned()
+    } else {
+        change.action
+    };
     VersionView {
         version: change.version,
         action,
@@ -84,18 +109,29 @@ fn walk(prefix: &str, before: &Map<String, Value>, after: &Map<String, Value>, c
         if prefix.is_empty() && TECHNICAL.contains(&name.as_str()) {
             continue;
         }
-        let (old, new) = (before.get(name).unwrap_or(&Value::Null), after.get(name).unwrap_or(&Value::Null));
+        let (old, new) = (
+            before.get(name).unwrap_or(&Value::Null),
+            after.get(name).unwrap_or(&Value::Null),
+        );
         if old == new {
             continue;
         }
-        let path = if prefix.is_empty() { public_name(name) } else { format!("{prefix}.{name}") };
+        let path = if prefix.is_empty() {
+            public_name(name)
+        } else {
+            format!("{prefix}.{name}")
+        };
         // `after` of a created card may carry a score that its `before` never had.
         match (old, new) {
             (Value::Object(old), Value::Object(new)) => walk(&path, old, new, changes),
             (Value::Null, Value::Object(new)) if !new.is_empty() => walk(&path, &Map::new(), new, changes),
             (Value::Object(old), Value::Null) if !old.is_empty() => walk(&path, old, &Map::new(), changes),
             (Value::Null, empty) | (empty, Value::Null) if is_empty(empty) => {}
-            _ => changes.push(FieldChange { field: path, before: old.clone(), after: new.clone() }),
+            _ => changes.push(FieldChange {
+                field: path,
+                before: old.clone(),
+                after: new.clone(),
+            }),
         }
     }
 }
@@ -111,7 +147,9 @@ fn is_empty(value: &Value) -> bool {
 
 /// Columns are flat; the API groups the lifecycle.
 fn public_name(column: &str) -> String {
-    column.strip_prefix("lifecycle_").map_or_else(|| column.to_owned(), |date| format!("lifecycle.{date}"))
+    column
+        .strip_prefix("lifecycle_")
+        .map_or_else(|| column.to_owned(), |date| format!("lifecycle.{date}"))
 }
 
 #[cfg(test)]
@@ -124,7 +162,10 @@ mod tests {
     fn differences_are_told_by_path() {
         let before = json!({"id": 1, "version": 1, "name": "a", "tags": [], "lifecycle_eol": null, "attributes": {"x": {"y": 1}, "z": 2}});
         let after = json!({"id": 1, "version": 2, "name": "b", "tags": ["t"], "lifecycle_eol": "2030-01-01", "attributes": {"x": {"y": 2}}});
-        let found: Vec<_> = diff(Some(&before), Some(&after)).into_iter().map(|c| (c.field, c.before, c.after)).collect();
+        let found: Vec<_> = diff(Some(&before), Some(&after))
+            .into_iter()
+            .map(|c| (c.field, c.before, c.after))
+            .collect();
         assert_eq!(
             found,
             [

@@ -118,7 +118,9 @@ impl Sort {
             "lifecycle.phase_out" => Self::Lifecycle("lifecycle_phase_out"),
             "lifecycle.eol" => Self::Lifecycle("lifecycle_eol"),
             _ => match text.strip_prefix("attributes.") {
-                Some(path) if !path.is_empty() && path.len() <= 200 => Self::Attribute(path.split('.').map(str::to_owned).collect()),
+                Some(path) if !path.is_empty() && path.len() <= 200 => {
+                    Self::Attribute(path.split('.').map(str::to_owned).collect())
+                }
                 _ => {
                     return Err(Error::invalid(
                         "sort must be name, type, created_at, updated_at, quality_score, lifecycle.<date> or attributes.<path>",
@@ -142,7 +144,10 @@ impl Sort {
             Self::UpdatedAt => sql.push("c.updated_at"),
             Self::Quality => sql.push("s.quality_score"),
             Self::Lifecycle(column) => sql.push("c.").push(column),
-            Self::Attribute(path) => sql.push("nullif(c.attributes #> ").push_bind(path.clone()).push(", 'null'::jsonb)"),
+            Self::Attribute(path) => sql
+                .push("nullif(c.attributes #> ")
+                .push_bind(path.clone())
+                .push(", 'null'::jsonb)"),
         };
     }
 
@@ -164,7 +169,11 @@ impl CardFilter {
         let phases = self
             .lifecycle_phase
             .iter()
-            .map(|name| Phase::parse(name).ok_or_else(|| Error::invalid(format!("There is no lifecycle phase '{}'", shown(name))).at("lifecycle_phase")))
+            .map(|name| {
+                Phase::parse(name).ok_or_else(|| {
+                    Error::invalid(format!("There is no lifecycle phase '{}'", shown(name))).at("lifecycle_phase")
+                })
+            })
             .collect::<Result<_>>()?;
         for name in &self.r#type {
             if metamodel.card_type(name).is_none() {
@@ -173,10 +182,20 @@ impl CardFilter {
                     .with(serde_json::json!({ "similar": metamodel.similar_types(name) })));
             }
         }
-        if let Some(bad) = self.business_criticality.iter().find(|name| Tier::parse(name).is_none()) {
-            return Err(Error::invalid(format!("There is no tier '{}'; Tier 1 to Tier 4", shown(bad))).at("business_criticality"));
+        if let Some(bad) = self
+            .business_criticality
+            .iter()
+            .find(|name| Tier::parse(name).is_none())
+        {
+            return Err(
+                Error::invalid(format!("There is no tier '{}'; Tier 1 to Tier 4", shown(bad)))
+                    .at("business_criticality"),
+            );
         }
-        let ranges = [("functional_fit", &self.functional_fit), ("technical_fit", &self.technical_fit)];
+        let ranges = [
+            ("functional_fit", &self.functional_fit),
+            ("technical_fit", &self.technical_fit),
+        ];
         for (name, values) in ranges {
             if values.iter().any(|v| !(1..=4).contains(v)) {
                 return Err(Error::invalid(format!("{name} must be from 1 to 4")).at(name));
@@ -188,8 +207,15 @@ impl CardFilter {
             }
         }
         let all_tags = one_of("tags_mode", self.tags_mode.as_deref(), &[("any", false), ("all", true)])?;
-        let deleted =
-            one_of("deleted", self.deleted.as_deref(), &[("", Deleted::Without), ("only", Deleted::Only), ("include", Deleted::Include)])?;
+        let deleted = one_of(
+            "deleted",
+            self.deleted.as_deref(),
+            &[
+                ("", Deleted::Without),
+                ("only", Deleted::Only),
+                ("include", Deleted::Include),
+            ],
+        )?;
         let descending = one_of("order", self.order.as_deref(), &[("asc", false), ("desc", true)])?;
         if self.filter.len() > 20 || self.tags.len() > 50 || self.r#type.len() > 100 {
             return Err(Error::invalid("At most 20 filters, 50 tags and 100 types at a time").at("filter"));
@@ -197,7 +223,9 @@ impl CardFilter {
         let conditions = self
             .filter
             .iter()
-            .map(|text| Condition::parse_filter(text, Scope::new(metamodel).of_types(&self.r#type)).map_err(Error::validation))
+            .map(|text| {
+                Condition::parse_filter(text, Scope::new(metamodel).of_types(&self.r#type)).map_err(Error::validation)
+            })
             .collect::<Result<_>>()?;
         let prefix = self.search.as_deref().map(name_key).filter(|p| !p.is_empty());
         if prefix.as_ref().is_some_and(|p| p.chars().count() > 200) {
@@ -205,9 +233,33 @@ impl CardFilter {
         }
         let sort = Sort::parse(self.sort.as_deref().unwrap_or("name"))?;
         let on = self.target_date.unwrap_or(today);
-        let identity = list_identity(&["cards", &format!("{:?}", CardFilter { fields: None, include: None, ..self.clone() }), &on.to_string()]);
+        let identity = list_identity(&[
+            "cards",
+            &format!(
+                "{:?}",
+                CardFilter {
+                    fields: None,
+                    include: None,
+                    ..self.clone()
+                }
+            ),
+            &on.to_string(),
+        ]);
         let tags = std::mem::take(&mut self.tags);
-        Ok(CardQuery { types: std::mem::take(&mut self.r#type), phases, on, tags, all_tags, prefix, conditions, deleted, sort, descending, identity, filter: self })
+        Ok(CardQuery {
+            types: std::mem::take(&mut self.r#type),
+            phases,
+            on,
+            tags,
+            all_tags,
+            prefix,
+            conditions,
+            deleted,
+            sort,
+            descending,
+            identity,
+            filter: self,
+        })
     }
 }
 
@@ -218,10 +270,18 @@ fn shown(text: &str) -> String {
 /// Reads a closed set of words; absent gives the first.
 fn one_of<T: Copy>(name: &str, given: Option<&str>, options: &[(&str, T)]) -> Result<T> {
     let Some(given) = given else { return Ok(options[0].1) };
-    options.iter().find(|(option, _)| *option == given && !option.is_empty()).map(|(_, value)| *value).ok_or_else(|| {
-        let words: Vec<&str> = options.iter().map(|(option, _)| *option).filter(|o| !o.is_empty()).collect();
-        Error::invalid(format!("{name} must be {}", words.join(" or "))).at(name)
-    })
+    options
+        .iter()
+        .find(|(option, _)| *option == given && !option.is_empty())
+        .map(|(_, value)| *value)
+        .ok_or_else(|| {
+            let words: Vec<&str> = options
+                .iter()
+                .map(|(option, _)| *option)
+                .filter(|o| !o.is_empty())
+                .collect();
+            Error::invalid(format!("{name} must be {}", words.join(" or "))).at(name)
+        })
 }
 
 /// Where a list was left: the sort value as text and the id.
@@ -241,7 +301,12 @@ impl Found {
     /// The cursor behind a row of the page.
     #[must_use]
     pub fn cursor_after(&self, id: Uuid) -> String {
-        let mark = self.rows.iter().position(|row| row.id == id).and_then(|at| self.marks.get(at).cloned()).flatten();
+        let mark = self
+            .rows
+            .iter()
+            .position(|row| row.id == id)
+            .and_then(|at| self.marks.get(at).cloned())
+            .flatten();
         encode_cursor(&self.identity, &(mark, id))
     }
 }
@@ -266,8 +331,10 @@ impl CardQuery {
             sql.push(" nulls last");
         }
         sql.push(", c.id").push(direction);
-        sql.push(" limit ").push_bind(i64::try_from(request.limit + 1).unwrap_or(i64::MAX));
-        sql.push(" offset ").push_bind(i64::try_from(request.offset()).unwrap_or(i64::MAX));
+        sql.push(" limit ")
+            .push_bind(i64::try_from(request.limit + 1).unwrap_or(i64::MAX));
+        sql.push(" offset ")
+            .push_bind(i64::try_from(request.offset()).unwrap_or(i64::MAX));
         let fetched = sql.build().fetch_all(&mut *conn).await?;
         let mut rows = Vec::with_capacity(fetched.len());
         let mut marks = Vec::with_capacity(fetched.len());
@@ -275,8 +342,17 @@ impl CardQuery {
             rows.push(<CardRow as sqlx::FromRow<_>>::from_row(row)?);
             marks.push(row.try_get("sort_value")?);
         }
-        let total = if request.count { Some(self.count(conn).await?) } else { None };
-        Ok(Found { rows, marks, total, identity: self.identity.clone() })
+        let total = if request.count {
+            Some(self.count(conn).await?)
+        } else {
+            None
+        };
+        Ok(Found {
+            rows,
+            marks,
+            total,
+            identity: self.identity.clone(),
+        })
     }
 
     async fn count(&self, conn: &mut PgConnection) -> Result<u64> {
@@ -299,7 +375,12 @@ impl CardQuery {
             sql.push(" and c.type = any(").push_bind(self.types.clone()).push(")");
         }
         if !self.tags.is_empty() {
-            sql.push(if self.all_tags { " and c.tags @> " } else { " and c.tags && " }).push_bind(self.tags.clone());
+            sql.push(if self.all_tags {
+                " and c.tags @> "
+            } else {
+                " and c.tags && "
+            })
+            .push_bind(self.tags.clone());
         }
         if let Some(prefix) = &self.prefix {
             let escaped = prefix.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
@@ -316,16 +397,24 @@ impl CardQuery {
             sql.push(" and s.quality_score <= ").push_bind(max);
         }
         if !filter.functional_fit.is_empty() {
-            sql.push(" and c.functional_fit = any(").push_bind(filter.functional_fit.clone()).push(")");
+            sql.push(" and c.functional_fit = any(")
+                .push_bind(filter.functional_fit.clone())
+                .push(")");
         }
         if !filter.technical_fit.is_empty() {
-            sql.push(" and c.technical_fit = any(").push_bind(filter.technical_fit.clone()).push(")");
+            sql.push(" and c.technical_fit = any(")
+                .push_bind(filter.technical_fit.clone())
+                .push(")");
         }
         if !filter.business_criticality.is_empty() {
-            sql.push(" and c.business_criticality = any(").push_bind(filter.business_criticality.clone()).push(")");
+            sql.push(" and c.business_criticality = any(")
+                .push_bind(filter.business_criticality.clone())
+                .push(")");
         }
         if !filter.pace_layer.is_empty() {
-            sql.push(" and c.attributes ->> 'pace_layer' = any(").push_bind(filter.pace_layer.clone()).push(")");
+            sql.push(" and c.attributes ->> 'pace_layer' = any(")
+                .push_bind(filter.pace_layer.clone())
+                .push(")");
         }
         if let Some(since) = filter.updated_since {
             sql.push(" and c.updated_at >= ").push_bind(since);
@@ -346,7 +435,13 @@ impl CardQuery {
             ("lifecycle_phase_in", Phase::PhaseIn),
             ("lifecycle_plan", Phase::Plan),
         ] {
-            sql.push(" when c.").push(column).push(" <= ").push_bind(self.on).push(" then '").push(phase.as_str()).push("'");
+            sql.push(" when c.")
+                .push(column)
+                .push(" <= ")
+                .push_bind(self.on)
+                .push(" then '")
+                .push(phase.as_str())
+                .push("'");
         }
         sql.push(
             " when coalesce(c.lifecycle_plan, c.lifecycle_phase_in, c.lifecycle_active) is not null then 'Plan' \
@@ -368,7 +463,14 @@ impl CardQuery {
             Some(value) => {
                 sql.push("(");
                 self.sort.push(sql);
-                sql.push(", c.id)").push(beyond).push("(").push_bind(value.clone()).push(cast).push(", ").push_bind(*id).push(")");
+                sql.push(", c.id)")
+                    .push(beyond)
+                    .push("(")
+                    .push_bind(value.clone())
+                    .push(cast)
+                    .push(", ")
+                    .push_bind(*id)
+                    .push(")");
                 if !self.sort.total() {
                     sql.push(" or ");
                     self.sort.push(sql);
@@ -383,14 +485,26 @@ impl CardQuery {
 /// The names in a comma-separated `fields` or `include` parameter.
 #[must_use]
 pub fn names(text: Option<&str>) -> Vec<&str> {
-    text.into_iter().flat_map(|t| t.split(',')).map(str::trim).filter(|t| !t.is_empty()).collect()
+    text.into_iter()
+        .flat_map(|t| t.split(','))
+        .map(str::trim)
+        .filter(|t| !t.is_empty())
+        .collect()
 }
 
 /// Refuses names that are not known.
 pub fn check_names(parameter: &str, given: &[&str], known: &[&str]) -> Result<()> {
-    match given.iter().find(|name| !known.contains(&name.split('.').next().unwrap_or_default())) {
+    match given
+        .iter()
+        .find(|name| !known.contains(&name.split('.').next().unwrap_or_default()))
+    {
         None => Ok(()),
-        Some(bad) => Err(Error::invalid(format!("{parameter} has no '{}'; it takes {}", shown(bad), known.join(", "))).at(parameter)),
+        Some(bad) => Err(Error::invalid(format!(
+            "{parameter} has no '{}'; it takes {}",
+            shown(bad),
+            known.join(", ")
+        ))
+        .at(parameter)),
     }
 }
 
@@ -418,6 +532,3 @@ pub const FIELDS: &[&str] = &[
     "updated_by",
     "relationships",
 ];
-
-
-

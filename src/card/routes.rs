@@ -32,7 +32,10 @@ use crate::{
 
 /// The routes of this room.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list_cards)).routes(routes!(get_card)).routes(routes!(get_history))
+    OpenApiRouter::new()
+        .routes(routes!(list_cards))
+        .routes(routes!(get_card))
+        .routes(routes!(get_history))
 }
 
 /// What comes along with a card.
@@ -86,14 +89,28 @@ pub async fn list_cards(
         let id = row.id;
         let mut item = serde_json::to_value(CardView::new(row.clone(), query.on)).map_err(Error::internal)?;
         if include.contains(&"relationships") {
-            let own: Vec<Value> = edges.iter().filter(|(card, _)| *card == id).map(|(_, edge)| edge.clone()).collect();
+            let own: Vec<Value> = edges
+                .iter()
+                .filter(|(card, _)| *card == id)
+                .map(|(_, edge)| edge.clone())
+                .collect();
             item["relationships"] = Value::Array(own);
         }
-        items.push((id, if fields.is_empty() { item } else { sparse(&item, &fields)? }));
+        items.push((
+            id,
+            if fields.is_empty() {
+                item
+            } else {
+                sparse(&item, &fields)?
+            },
+        ));
     }
     edges.clear();
     let page = Page::build(items, &request, found.total, &uri, |(id, _)| found.cursor_after(*id));
-    let page = Page { data: page.data.into_iter().map(|(_, item)| item).collect::<Vec<Value>>(), pagination: page.pagination };
+    let page = Page {
+        data: page.data.into_iter().map(|(_, item)| item).collect::<Vec<Value>>(),
+        pagination: page.pagination,
+    };
     validated(&headers, None, &page)
 }
 
@@ -125,7 +142,11 @@ pub async fn get_card(
         None => None,
     };
     state.tail.at_least(&state, position).await?;
-    let view = state.graph.card(id, on).filter(|card| card.deleted_at.is_none()).ok_or_else(|| Error::not_found("card", id))?;
+    let view = state
+        .graph
+        .card(id, on)
+        .filter(|card| card.deleted_at.is_none())
+        .ok_or_else(|| Error::not_found("card", id))?;
     let version = view.version;
     if include.is_empty() && fields.is_empty() {
         return validated(&headers, Some(version), &view);
@@ -133,7 +154,9 @@ pub async fn get_card(
     let mut body = serde_json::to_value(&view).map_err(Error::internal)?;
     if include.contains(&"violations") {
         let metamodel = state.metamodel.load();
-        let violations = metamodel.card_type(&view.card_type).map(|t| metamodel::validate_attributes(&metamodel, t, &view.attributes));
+        let violations = metamodel
+            .card_type(&view.card_type)
+            .map(|t| metamodel::validate_attributes(&metamodel, t, &view.attributes));
         body["violations"] = json!(violations.unwrap_or_default());
     }
     if include.contains(&"relationships") || include.contains(&"history") {
@@ -207,7 +230,13 @@ pub async fn get_history(
         _ => (None, request.offset()),
     };
     let limit = i64::try_from(request.limit + 1 + skip).unwrap_or(i64::MAX);
-    let versions: Vec<VersionView> = history::versions(&mut conn, "card", id, before, limit).await?.into_iter().skip(skip as usize).collect();
+    let versions: Vec<VersionView> = history::versions(&mut conn, "card", id, before, limit)
+        .await?
+        .into_iter()
+        .skip(skip as usize)
+        .collect();
     let total = request.count.then(|| u64::try_from(card.version).unwrap_or(0));
-    Ok(axum::Json(Page::build(versions, &request, total, &uri, |v| encode_cursor(&identity, &v.position))))
+    Ok(axum::Json(Page::build(versions, &request, total, &uri, |v| {
+        encode_cursor(&identity, &v.position)
+    })))
 }

@@ -42,13 +42,21 @@ fn evaluate(test: &Test, subject: &dyn Subject) -> Option<bool> {
     let value = value?;
     match &test.check {
         Check::Filled => None,
-        Check::In(operands) => Some(operands.iter().any(|operand| compare(test, &value, operand) == Some(Ordering::Equal))),
+        Check::In(operands) => Some(
+            operands
+                .iter()
+                .any(|operand| compare(test, &value, operand) == Some(Ordering::Equal)),
+        ),
         Check::Order(order, operand) => compare(test, &value, operand).map(|ordering| order.holds(ordering)),
         Check::Contains(part) => Some(text(test, &value, |text| text.contains(part))),
         Check::StartsWith(part) => Some(text(test, &value, |text| text.starts_with(part))),
-        Check::Has(operands) => Some(
-            value.as_array().is_some_and(|items| items.iter().any(|item| operands.iter().any(|operand| plain(item, operand).is_some_and(Ordering::is_eq)))),
-        ),
+        Check::Has(operands) => Some(value.as_array().is_some_and(|items| {
+            items.iter().any(|item| {
+                operands
+                    .iter()
+                    .any(|operand| plain(item, operand).is_some_and(Ordering::is_eq))
+            })
+        })),
     }
 }
 
@@ -77,7 +85,11 @@ fn plain(value: &Value, operand: &Value) -> Option<Ordering> {
 
 fn text(test: &Test, value: &Value, holds: impl Fn(&str) -> bool) -> bool {
     let Some(words) = value.as_str() else { return false };
-    if test.field.kind == Kind::Name { holds(&name_key(words)) } else { holds(words) }
+    if test.field.kind == Kind::Name {
+        holds(&name_key(words))
+    } else {
+        holds(words)
+    }
 }
 
 /// Neighbours on which the inner condition is unknown may or may not count: only where that makes no difference is the
@@ -86,7 +98,11 @@ fn count(related: &Related, subject: &dyn Subject) -> Option<bool> {
     let neighbours = subject.related(related)?;
     let (mut surely, mut perhaps) = (0, 0);
     for neighbour in &neighbours {
-        match related.filter.as_deref().map_or(Some(true), |filter| node(filter, neighbour.as_ref())) {
+        match related
+            .filter
+            .as_deref()
+            .map_or(Some(true), |filter| node(filter, neighbour.as_ref()))
+        {
             Some(true) => surely += 1,
             Some(false) => {}
             None => perhaps += 1,

@@ -169,10 +169,22 @@ impl Kind {
     pub(super) fn operators(&self) -> &'static [&'static str] {
         match self {
             Self::Text | Self::Choice(_) => &["eq", "ne", "in", "contains", "starts_with", "exists"],
-            Self::Name | Self::Untyped => {
-                &["eq", "ne", "lt", "le", "gt", "ge", "in", "contains", "starts_with", "exists", "between"]
+            Self::Name | Self::Untyped => &[
+                "eq",
+                "ne",
+                "lt",
+                "le",
+                "gt",
+                "ge",
+                "in",
+                "contains",
+                "starts_with",
+                "exists",
+                "between",
+            ],
+            Self::Number | Self::Date | Self::Instant => {
+                &["eq", "ne", "lt", "le", "gt", "ge", "in", "exists", "between"]
             }
-            Self::Number | Self::Date | Self::Instant => &["eq", "ne", "lt", "le", "gt", "ge", "in", "exists", "between"],
             Self::Boolean | Self::Card => &["eq", "ne", "in", "exists"],
             Self::List(_) => &["contains", "in", "exists"],
             Self::Whole => &["exists"],
@@ -183,9 +195,15 @@ impl Kind {
 /// Finds the field that `path` names; a bare name that is not a field of every card is an attribute.
 pub(super) fn resolve(path: &str, scope: Scope<'_>) -> Result<Field, Violation> {
     if let Some((name, fixed)) = Fixed::ALL.into_iter().find(|(name, _)| *name == path) {
-        return Ok(Field { path: name.to_owned(), place: Place::Fixed(fixed), kind: fixed.kind(scope) });
+        return Ok(Field {
+            path: name.to_owned(),
+            place: Place::Fixed(fixed),
+            kind: fixed.kind(scope),
+        });
     }
-    let (below, bare) = path.strip_prefix("attributes.").map_or((path, true), |below| (below, false));
+    let (below, bare) = path
+        .strip_prefix("attributes.")
+        .map_or((path, true), |below| (below, false));
     let steps: Vec<String> = below.split('.').map(str::to_owned).collect();
     let written = path.len() <= 200 && steps.len() <= 10 && steps.iter().all(|s| !s.is_empty()) && !path.contains('\0');
     if !written {
@@ -198,19 +216,34 @@ pub(super) fn resolve(path: &str, scope: Scope<'_>) -> Result<Field, Violation> 
     let kind = match kind_of(below, scope) {
         Some(kind) => kind,
         None if types(scope).all(|t| t.strict) => {
-            return Err(unknown(path, "no rule describes it, and these cards take no other attributes", scope));
+            return Err(unknown(
+                path,
+                "no rule describes it, and these cards take no other attributes",
+                scope,
+            ));
         }
         // A bare name next to a known one is a typing error rather than an attribute that nobody described.
         None if bare && !similar(path, scope).is_empty() => {
-            return Err(unknown(path, &format!("write attributes.{path} for an attribute that no rule describes"), scope));
+            return Err(unknown(
+                path,
+                &format!("write attributes.{path} for an attribute that no rule describes"),
+                scope,
+            ));
         }
         None => Kind::Untyped,
     };
-    Ok(Field { path: format!("attributes.{below}"), place: Place::Attribute(steps), kind })
+    Ok(Field {
+        path: format!("attributes.{below}"),
+        place: Place::Attribute(steps),
+        kind,
+    })
 }
 
 fn types(scope: Scope<'_>) -> impl Iterator<Item = &CardType> {
-    scope.metamodel.card_types().filter(move |t| scope.types.is_empty() || scope.types.contains(&t.name))
+    scope
+        .metamodel
+        .card_types()
+        .filter(move |t| scope.types.is_empty() || scope.types.contains(&t.name))
 }
 
 fn kind_of(path: &str, scope: Scope<'_>) -> Option<Kind> {
@@ -219,7 +252,10 @@ fn kind_of(path: &str, scope: Scope<'_>) -> Option<Kind> {
             return Some(Kind::of(rule));
         }
         if let Some((parent, part)) = path.rsplit_once('.')
-            && scope.metamodel.rule(&card_type.name, parent).is_some_and(|rule| rule.data_type == DataType::Money)
+            && scope
+                .metamodel
+                .rule(&card_type.name, parent)
+                .is_some_and(|rule| rule.data_type == DataType::Money)
         {
             return match part {
                 "amount" => Some(Kind::Number),
@@ -228,13 +264,20 @@ fn kind_of(path: &str, scope: Scope<'_>) -> Option<Kind> {
             };
         }
         let governs = |rule: &Rule| rule.key.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
-        scope.metamodel.rules(&card_type.name).iter().any(governs).then_some(Kind::Whole)
+        scope
+            .metamodel
+            .rules(&card_type.name)
+            .iter()
+            .any(governs)
+            .then_some(Kind::Whole)
     });
     kinds.reduce(Kind::merge)
 }
 
 fn similar(path: &str, scope: Scope<'_>) -> Vec<String> {
-    let keys = types(scope).flat_map(|t| scope.metamodel.rules(&t.name)).map(|rule| rule.key.as_str());
+    let keys = types(scope)
+        .flat_map(|t| scope.metamodel.rules(&t.name))
+        .map(|rule| rule.key.as_str());
     let path = path.strip_prefix("attributes.").unwrap_or(path);
     suggestions(path, Fixed::ALL.iter().map(|(name, _)| *name).chain(keys))
 }
@@ -242,11 +285,17 @@ fn similar(path: &str, scope: Scope<'_>) -> Vec<String> {
 fn unknown(path: &str, why: &str, scope: Scope<'_>) -> Violation {
     let mut close = similar(path, scope);
     if close.is_empty() && path == "lifecycle" {
-        close = Fixed::ALL.iter().map(|(name, _)| (*name).to_owned()).filter(|name| name.starts_with("lifecycle.")).collect();
+        close = Fixed::ALL
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .filter(|name| name.starts_with("lifecycle."))
+            .collect();
     }
     let message = match close.first() {
         Some(one) => format!("there is no field {path}; did you mean {one}? Else {why}"),
         None => format!("there is no field {path}: {why}"),
     };
-    Violation::new("", ViolationCode::UnknownField, message).provided(&Value::from(path)).accepts("did_you_mean", close)
+    Violation::new("", ViolationCode::UnknownField, message)
+        .provided(&Value::from(path))
+        .accepts("did_you_mean", close)
 }

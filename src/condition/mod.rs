@@ -45,7 +45,11 @@ impl<'a> Scope<'a> {
     /// Cards of any type, by themselves: conditions on related cards are refused.
     #[must_use]
     pub fn new(metamodel: &'a Metamodel) -> Self {
-        Self { metamodel, types: &[], relations: None }
+        Self {
+            metamodel,
+            types: &[],
+            relations: None,
+        }
     }
 
     /// Only cards of these types; none means any.
@@ -57,7 +61,10 @@ impl<'a> Scope<'a> {
     /// Conditions on related cards too; `kinds` are the types of relationships there are.
     #[must_use]
     pub fn with_related(self, kinds: &'a BTreeSet<String>) -> Self {
-        Self { relations: Some(kinds), ..self }
+        Self {
+            relations: Some(kinds),
+            ..self
+        }
     }
 }
 
@@ -175,7 +182,9 @@ impl Condition {
     /// Holds when all of them hold; without any it always does.
     #[must_use]
     pub fn all(conditions: impl IntoIterator<Item = Self>) -> Self {
-        Self { node: Node::All(conditions.into_iter().map(|condition| condition.node).collect()) }
+        Self {
+            node: Node::All(conditions.into_iter().map(|condition| condition.node).collect()),
+        }
     }
 
     /// True, false, or unknown.

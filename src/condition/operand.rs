@@ -33,15 +33,35 @@ pub(super) fn typed(kind: &Kind, value: &Value, part: bool) -> Result<Value, Vio
         Kind::Choice(_) if part => value.as_str().map(|_| value.clone()).ok_or_else(wrong),
         Kind::Choice(options) | Kind::List(Some(options)) => {
             let text = value.as_str().ok_or_else(wrong)?;
-            if options.iter().any(|option| option == text) { Ok(value.clone()) } else { Err(no_option(text, options)) }
+            if options.iter().any(|option| option == text) {
+                Ok(value.clone())
+            } else {
+                Err(no_option(text, options))
+            }
         }
         Kind::Number => value.is_number().then(|| value.clone()).ok_or_else(wrong),
         Kind::Boolean => value.is_boolean().then(|| value.clone()).ok_or_else(wrong),
-        Kind::Date => value.as_str().and_then(parse_date).map(|_| value.clone()).ok_or_else(wrong),
-        Kind::Instant => value.as_str().and_then(parse_instant).map(|at| Value::from(write_instant(at))).ok_or_else(wrong),
-        Kind::Card => value.as_str().and_then(|id| uuid::Uuid::try_parse(id).ok()).map(|id| Value::from(id.to_string())).ok_or_else(wrong),
+        Kind::Date => value
+            .as_str()
+            .and_then(parse_date)
+            .map(|_| value.clone())
+            .ok_or_else(wrong),
+        Kind::Instant => value
+            .as_str()
+            .and_then(parse_instant)
+            .map(|at| Value::from(write_instant(at)))
+            .ok_or_else(wrong),
+        Kind::Card => value
+            .as_str()
+            .and_then(|id| uuid::Uuid::try_parse(id).ok())
+            .map(|id| Value::from(id.to_string()))
+            .ok_or_else(wrong),
         Kind::List(None) | Kind::Untyped => {
-            if value.is_object() || value.is_array() { Err(wrong()) } else { Ok(value.clone()) }
+            if value.is_object() || value.is_array() {
+                Err(wrong())
+            } else {
+                Ok(value.clone())
+            }
         }
         Kind::Whole => Err(wrong()),
     }
@@ -49,7 +69,11 @@ pub(super) fn typed(kind: &Kind, value: &Value, part: bool) -> Result<Value, Vio
 
 fn storable(text: &str, value: &Value) -> Result<(), Violation> {
     if text.contains('\0') {
-        return Err(Violation::new("", ViolationCode::PatternMismatch, "holds the NUL character, which no card can hold"));
+        return Err(Violation::new(
+            "",
+            ViolationCode::PatternMismatch,
+            "holds the NUL character, which no card can hold",
+        ));
     }
     if text.chars().count() > MAX_TEXT {
         let violation = Violation::new("", ViolationCode::TooLong, format!("has at most {MAX_TEXT} characters"));
@@ -65,7 +89,9 @@ fn no_option(text: &str, options: &[String]) -> Violation {
         None => format!("is not one of the {} options", options.len()),
     };
     let shown: Vec<_> = options.iter().take(60).cloned().collect();
-    Violation::new("", ViolationCode::NotInOptions, message).provided(&Value::from(text)).accepts("allowed_values", shown)
+    Violation::new("", ViolationCode::NotInOptions, message)
+        .provided(&Value::from(text))
+        .accepts("allowed_values", shown)
 }
 
 /// An instant in RFC 3339, or a date as its first instant in UTC; microseconds are what the database keeps.
@@ -73,7 +99,10 @@ fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
     if let Some(date) = parse_date(text) {
         return Some(date.and_time(NaiveTime::MIN).and_utc());
     }
-    let instant = DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc).trunc_subsecs(6);
+    let instant = DateTime::parse_from_rfc3339(text)
+        .ok()?
+        .with_timezone(&Utc)
+        .trunc_subsecs(6);
     let years = NaiveDate::from_ymd_opt(1, 1, 1)?..=NaiveDate::from_ymd_opt(9999, 12, 31)?;
     years.contains(&instant.date_naive()).then_some(instant)
 }
@@ -85,12 +114,16 @@ fn write_instant(instant: DateTime<Utc>) -> String {
 
 /// The operand as the database takes it.
 pub(super) fn instant(operand: &Value) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(&format!("{}Z", operand.as_str()?)).ok().map(|at| at.with_timezone(&Utc))
+    DateTime::parse_from_rfc3339(&format!("{}Z", operand.as_str()?))
+        .ok()
+        .map(|at| at.with_timezone(&Utc))
 }
 
 /// An instant of a fixed field, in RFC 3339, in the form of operands.
 pub(super) fn fixed_instant_key(text: &str) -> Option<String> {
-    DateTime::parse_from_rfc3339(text).ok().map(|at| write_instant(at.with_timezone(&Utc).trunc_subsecs(6)))
+    DateTime::parse_from_rfc3339(text)
+        .ok()
+        .map(|at| write_instant(at.with_timezone(&Utc).trunc_subsecs(6)))
 }
 
 /// An instant of an attribute in the form of operands: by its shape alone, as the database does it.
@@ -98,7 +131,8 @@ pub(super) fn instant_key(text: &str) -> Option<String> {
     let body = text.strip_suffix('Z')?;
     let (seconds, fraction) = body.split_once('.').unwrap_or((body, "0"));
     let shape = "0000-00-00T00:00:00";
-    let shaped = has_shape(seconds, shape) && (1..=9).contains(&fraction.len()) && fraction.bytes().all(|b| b.is_ascii_digit());
+    let shaped =
+        has_shape(seconds, shape) && (1..=9).contains(&fraction.len()) && fraction.bytes().all(|b| b.is_ascii_digit());
     shaped.then(|| format!("{seconds}.{fraction:0<9}"))
 }
 
@@ -108,7 +142,11 @@ pub(super) fn is_date_shaped(text: &str) -> bool {
 }
 
 fn has_shape(text: &str, shape: &str) -> bool {
-    text.len() == shape.len() && text.bytes().zip(shape.bytes()).all(|(b, s)| if s == b'0' { b.is_ascii_digit() } else { b == s })
+    text.len() == shape.len()
+        && text
+            .bytes()
+            .zip(shape.bytes())
+            .all(|(b, s)| if s == b'0' { b.is_ascii_digit() } else { b == s })
 }
 
 /// Numbers by value: 1 equals 1.0, and large whole numbers are compared exactly.
@@ -131,7 +169,10 @@ mod tests {
         let operand = typed(&Kind::Instant, &Value::from("2026-01-01T02:00:10+02:00"), false).unwrap();
         assert_eq!(operand, Value::from(key("2026-01-01T00:00:10Z")));
         assert_eq!(instant(&operand).unwrap().to_rfc3339(), "2026-01-01T00:00:10+00:00");
-        assert_eq!(typed(&Kind::Instant, &Value::from("2026-01-01"), false).unwrap(), Value::from(key("2026-01-01T00:00:00Z")));
+        assert_eq!(
+            typed(&Kind::Instant, &Value::from("2026-01-01"), false).unwrap(),
+            Value::from(key("2026-01-01T00:00:00Z"))
+        );
         assert!(instant_key("2026-01-01T00:00:10+02:00").is_none());
     }
 }

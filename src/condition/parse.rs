@@ -3,14 +3,18 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Check, Direction, Field, Kind, MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES, Node, Order, Related, Scope, Test, field, operand,
+    Check, Direction, Field, Kind, MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES, Node, Order, Related, Scope, Test, field,
+    operand,
 };
 use crate::error::{Violation, ViolationCode};
 
 const RESERVED: [&str; 6] = ["all", "any", "not", "requires", "field", "related"];
 
 pub(super) fn parse(value: &Value, scope: Scope<'_>, at: &str) -> Result<Node, Vec<Violation>> {
-    let mut parser = Parser { found: Vec::new(), conditions: 0 };
+    let mut parser = Parser {
+        found: Vec::new(),
+        conditions: 0,
+    };
     let node = parser.condition(value, scope, at, 1);
     match node {
         Some(node) if parser.found.is_empty() => Ok(node),
@@ -33,20 +37,25 @@ impl Parser {
         self.conditions += 1;
         if depth > MAX_DEPTH {
             let message = format!("conditions nest at most {MAX_DEPTH} deep");
-            self.found.push(Violation::new(at, ViolationCode::TooLong, message).accepts("max_depth", MAX_DEPTH));
+            self.found
+                .push(Violation::new(at, ViolationCode::TooLong, message).accepts("max_depth", MAX_DEPTH));
             return None;
         }
         if self.conditions > MAX_CONDITIONS {
             // Said once; what follows is not looked at.
             if self.conditions == MAX_CONDITIONS + 1 {
                 let message = format!("a condition consists of at most {MAX_CONDITIONS} conditions");
-                self.found.push(Violation::new(at, ViolationCode::TooLong, message).accepts("max_conditions", MAX_CONDITIONS));
+                self.found.push(
+                    Violation::new(at, ViolationCode::TooLong, message).accepts("max_conditions", MAX_CONDITIONS),
+                );
             }
             return None;
         }
         let Some(object) = value.as_object() else {
             self.found.push(
-                Violation::new(at, ViolationCode::WrongType, "a condition is an object").provided(value).accepts("forms", forms()),
+                Violation::new(at, ViolationCode::WrongType, "a condition is an object")
+                    .provided(value)
+                    .accepts("forms", forms()),
             );
             return None;
         };
@@ -57,13 +66,19 @@ impl Parser {
             return self.short_form(object, scope, at);
         };
         for other in object.keys().filter(|other| *other != name) {
-            self.refuse::<()>(&step(at, other), ViolationCode::UnknownField, format!("'{name}' stands alone in its object"));
+            self.refuse::<()>(
+                &step(at, other),
+                ViolationCode::UnknownField,
+                format!("'{name}' stands alone in its object"),
+            );
         }
         let at = &step(at, name);
         match name.as_str() {
             "all" => self.conditions(inner, scope, at, depth).map(Node::All),
             "any" => self.conditions(inner, scope, at, depth).map(Node::Any),
-            "not" => self.condition(inner, scope, at, depth + 1).map(|node| Node::Not(Box::new(node))),
+            "not" => self
+                .condition(inner, scope, at, depth + 1)
+                .map(|node| Node::Not(Box::new(node))),
             "requires" => self.requires(inner, scope, at),
             _ => self.related(inner, scope, at, depth).map(Node::Related),
         }
@@ -73,23 +88,41 @@ impl Parser {
         let Some(items) = value.as_array() else {
             return self.refuse(at, ViolationCode::WrongType, "must be a list of conditions");
         };
-        let nodes: Vec<_> =
-            items.iter().enumerate().map(|(i, item)| self.condition(item, scope, &format!("{at}/{i}"), depth + 1)).collect();
+        let nodes: Vec<_> = items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| self.condition(item, scope, &format!("{at}/{i}"), depth + 1))
+            .collect();
         nodes.into_iter().collect()
     }
 
     fn requires(&mut self, value: &Value, scope: Scope<'_>, at: &str) -> Option<Node> {
         let Some(names) = value.as_array().filter(|names| !names.is_empty()) else {
-            return self.refuse(at, ViolationCode::WrongType, "must be a list of field names, at least one");
+            return self.refuse(
+                at,
+                ViolationCode::WrongType,
+                "must be a list of field names, at least one",
+            );
         };
         self.conditions += names.len();
         if self.conditions > MAX_CONDITIONS {
-            return self.refuse(at, ViolationCode::TooLong, format!("a condition consists of at most {MAX_CONDITIONS} conditions"));
+            return self.refuse(
+                at,
+                ViolationCode::TooLong,
+                format!("a condition consists of at most {MAX_CONDITIONS} conditions"),
+            );
         }
         let tests: Vec<_> = names
             .iter()
             .enumerate()
-            .map(|(i, name)| self.field(name, scope, &format!("{at}/{i}")).map(|field| Node::Test(Test { field, check: Check::Filled })))
+            .map(|(i, name)| {
+                self.field(name, scope, &format!("{at}/{i}")).map(|field| {
+                    Node::Test(Test {
+                        field,
+                        check: Check::Filled,
+                    })
+                })
+            })
             .collect();
         tests.into_iter().collect::<Option<_>>().map(Node::All)
     }
@@ -101,29 +134,52 @@ impl Parser {
         match field::resolve(path, scope) {
             Ok(field) => Some(field),
             Err(violation) => {
-                self.found.push(Violation { field: at.to_owned(), ..violation });
+                self.found.push(Violation {
+                    field: at.to_owned(),
+                    ..violation
+                });
                 None
             }
         }
     }
 
     fn comparison(&mut self, object: &Map<String, Value>, scope: Scope<'_>, at: &str) -> Option<Node> {
-        for other in object.keys().filter(|key| !matches!(key.as_str(), "field" | "op" | "value")) {
-            self.refuse::<()>(&step(at, other), ViolationCode::UnknownField, "a comparison has field, op and value");
+        for other in object
+            .keys()
+            .filter(|key| !matches!(key.as_str(), "field" | "op" | "value"))
+        {
+            self.refuse::<()>(
+                &step(at, other),
+                ViolationCode::UnknownField,
+                "a comparison has field, op and value",
+            );
         }
         let field = match object.get("field") {
             Some(name) => self.field(name, scope, &step(at, "field")),
-            None => self.refuse(&step(at, "field"), ViolationCode::Required, "says which field is compared"),
+            None => self.refuse(
+                &step(at, "field"),
+                ViolationCode::Required,
+                "says which field is compared",
+            ),
         };
         let op = match object.get("op") {
-            Some(op) => op.as_str().or_else(|| self.refuse(&step(at, "op"), ViolationCode::WrongType, "must be a text")),
-            None => self.refuse(&step(at, "op"), ViolationCode::Required, "says how to compare, for example eq"),
+            Some(op) => op
+                .as_str()
+                .or_else(|| self.refuse(&step(at, "op"), ViolationCode::WrongType, "must be a text")),
+            None => self.refuse(
+                &step(at, "op"),
+                ViolationCode::Required,
+                "says how to compare, for example eq",
+            ),
         };
         let (field, op) = (field?, op?);
         match compare(field, op, object.get("value").unwrap_or(&Value::Null)) {
             Ok(node) => Some(node),
             Err(wrong) => {
-                self.found.extend(wrong.into_iter().map(|v| Violation { field: format!("{at}{}", v.field), ..v }));
+                self.found.extend(wrong.into_iter().map(|v| Violation {
+                    field: format!("{at}{}", v.field),
+                    ..v
+                }));
                 None
             }
         }
@@ -132,12 +188,19 @@ impl Parser {
     /// `{"business_criticality": "Tier 1", "vendor": ["Oracle", "SAP"]}`: all of them, a list meaning any of its values.
     fn short_form(&mut self, object: &Map<String, Value>, scope: Scope<'_>, at: &str) -> Option<Node> {
         if object.is_empty() {
-            self.found.push(Violation::new(at, ViolationCode::Required, "an empty condition says nothing").accepts("forms", forms()));
+            self.found.push(
+                Violation::new(at, ViolationCode::Required, "an empty condition says nothing")
+                    .accepts("forms", forms()),
+            );
             return None;
         }
         self.conditions += object.len() - 1;
         if self.conditions > MAX_CONDITIONS {
-            return self.refuse(at, ViolationCode::TooLong, format!("a condition consists of at most {MAX_CONDITIONS} conditions"));
+            return self.refuse(
+                at,
+                ViolationCode::TooLong,
+                format!("a condition consists of at most {MAX_CONDITIONS} conditions"),
+            );
         }
         let nodes: Vec<_> = object
             .iter()
@@ -155,24 +218,36 @@ impl Parser {
                     Err(wrong) => wrong,
                 };
                 let place = |v: &Violation| format!("{at}{}", v.field.strip_prefix("/value").unwrap_or_default());
-                self.found.extend(wrong.into_iter().map(|v| Violation { field: place(&v), ..v }));
+                self.found
+                    .extend(wrong.into_iter().map(|v| Violation { field: place(&v), ..v }));
                 None
             })
             .collect();
         let mut nodes: Vec<_> = nodes.into_iter().collect::<Option<_>>()?;
-        if nodes.len() == 1 { nodes.pop() } else { Some(Node::All(nodes)) }
+        if nodes.len() == 1 {
+            nodes.pop()
+        } else {
+            Some(Node::All(nodes))
+        }
     }
 
     fn related(&mut self, value: &Value, scope: Scope<'_>, at: &str, depth: usize) -> Option<Related> {
         let Some(kinds) = scope.relations else {
-            return self.refuse(at, ViolationCode::NotAllowedHere, "this filter looks at each card alone; conditions on related cards are not taken here");
+            return self.refuse(
+                at,
+                ViolationCode::NotAllowedHere,
+                "this filter looks at each card alone; conditions on related cards are not taken here",
+            );
         };
         let Some(object) = value.as_object() else {
             return self.refuse(at, ViolationCode::WrongType, "must be an object");
         };
         let known = ["type", "direction", "to", "where", "min", "max"];
         for other in object.keys().filter(|key| !known.contains(&key.as_str())) {
-            self.found.push(Violation::new(step(at, other), ViolationCode::UnknownField, "there is no such part").accepts("allowed_fields", known.to_vec()));
+            self.found.push(
+                Violation::new(step(at, other), ViolationCode::UnknownField, "there is no such part")
+                    .accepts("allowed_fields", known.to_vec()),
+            );
         }
         let given = |name: &str| object.get(name).filter(|value| !value.is_null());
         let names: Vec<String> = kinds.iter().cloned().collect();
@@ -184,8 +259,14 @@ impl Parser {
                 Some("in") => Some(Direction::In),
                 Some("both") => Some(Direction::Both),
                 _ => {
-                    let violation = Violation::new(step(at, "direction"), ViolationCode::NotInOptions, "must be out, in or both").provided(value);
-                    self.found.push(violation.accepts("allowed_values", vec!["out", "in", "both"]));
+                    let violation = Violation::new(
+                        step(at, "direction"),
+                        ViolationCode::NotInOptions,
+                        "must be out, in or both",
+                    )
+                    .provided(value);
+                    self.found
+                        .push(violation.accepts("allowed_values", vec!["out", "in", "both"]));
                     None
                 }
             },
@@ -194,7 +275,11 @@ impl Parser {
         let to = match given("to") {
             None => Some(Vec::new()),
             Some(Value::Array(items)) if items.len() <= MAX_VALUES => {
-                let found: Vec<_> = items.iter().enumerate().map(|(i, item)| self.name_of(Some(item), &types, &format!("{at}/to/{i}"))).collect();
+                let found: Vec<_> = items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, item)| self.name_of(Some(item), &types, &format!("{at}/to/{i}")))
+                    .collect();
                 found.into_iter().collect()
             }
             one => self.name_of(one, &types, &step(at, "to")).map(|name| vec![name]),
@@ -216,7 +301,14 @@ impl Parser {
         if max.is_some_and(|max| max < min) {
             return self.refuse(&step(at, "max"), ViolationCode::OutOfRange, "is below min");
         }
-        Some(Related { kind: kind?, direction: direction?, to: to?, filter, min, max })
+        Some(Related {
+            kind: kind?,
+            direction: direction?,
+            to: to?,
+            filter,
+            min,
+            max,
+        })
     }
 
     fn name_of(&mut self, value: Option<&Value>, options: &[String], at: &str) -> Option<String> {
@@ -226,7 +318,10 @@ impl Parser {
         match operand::typed(&Kind::Choice(options.to_vec()), value, false) {
             Ok(_) => value.as_str().map(str::to_owned),
             Err(violation) => {
-                self.found.push(Violation { field: at.to_owned(), ..violation });
+                self.found.push(Violation {
+                    field: at.to_owned(),
+                    ..violation
+                });
                 None
             }
         }
@@ -234,7 +329,9 @@ impl Parser {
 
     fn whole(&mut self, value: &Value, at: &str) -> Option<u64> {
         if value.as_u64().is_none() {
-            self.found.push(Violation::new(at, ViolationCode::WrongType, "must be a whole number, not negative").provided(value));
+            self.found.push(
+                Violation::new(at, ViolationCode::WrongType, "must be a whole number, not negative").provided(value),
+            );
         }
         value.as_u64()
     }
@@ -243,16 +340,33 @@ impl Parser {
 /// One comparison; violations carry their place below it.
 pub(super) fn compare(field: Field, op: &str, value: &Value) -> Result<Node, Vec<Violation>> {
     if !Kind::Untyped.operators().contains(&op) {
-        let violation = Violation::new("/op", ViolationCode::NotInOptions, "there is no such operator").provided(&Value::from(op));
-        return Err(vec![violation.accepts("allowed_values", field.kind.operators().to_vec())]);
+        let violation =
+            Violation::new("/op", ViolationCode::NotInOptions, "there is no such operator").provided(&Value::from(op));
+        return Err(vec![
+            violation.accepts("allowed_values", field.kind.operators().to_vec()),
+        ]);
     }
     if !field.kind.operators().contains(&op) {
         let message = format!("'{op}' does not fit {}", field.path());
         let violation = Violation::new("/op", ViolationCode::NotAllowedHere, message).provided(&Value::from(op));
-        return Err(vec![violation.accepts("allowed_values", field.kind.operators().to_vec())]);
+        return Err(vec![
+            violation.accepts("allowed_values", field.kind.operators().to_vec()),
+        ]);
     }
-    let one = |value: &Value, part: bool| operand::typed(&field.kind, value, part).map_err(|v| vec![Violation { field: "/value".into(), ..v }]);
-    let leaf = |check: Check| Node::Test(Test { field: field.clone(), check });
+    let one = |value: &Value, part: bool| {
+        operand::typed(&field.kind, value, part).map_err(|v| {
+            vec![Violation {
+                field: "/value".into(),
+                ..v
+            }]
+        })
+    };
+    let leaf = |check: Check| {
+        Node::Test(Test {
+            field: field.clone(),
+            check,
+        })
+    };
     let order = |order: Order| one(value, false).map(|operand| leaf(Check::Order(order, operand)));
     Ok(match op {
         "eq" => leaf(Check::In(vec![one(value, false)?])),
@@ -263,11 +377,18 @@ pub(super) fn compare(field: Field, op: &str, value: &Value) -> Result<Node, Vec
         "ge" => order(Order::AtLeast)?,
         "in" => {
             let values = several(&field.kind, value, 1..=MAX_VALUES)?;
-            leaf(if matches!(field.kind, Kind::List(_)) { Check::Has(values) } else { Check::In(values) })
+            leaf(if matches!(field.kind, Kind::List(_)) {
+                Check::Has(values)
+            } else {
+                Check::In(values)
+            })
         }
         "between" => {
             let bounds = several(&field.kind, value, 2..=2)?;
-            let checks = bounds.into_iter().zip([Order::AtLeast, Order::AtMost]).map(|(bound, order)| leaf(Check::Order(order, bound)));
+            let checks = bounds
+                .into_iter()
+                .zip([Order::AtLeast, Order::AtMost])
+                .map(|(bound, order)| leaf(Check::Order(order, bound)));
             Node::All(checks.collect())
         }
         "starts_with" | "contains" if matches!(field.kind, Kind::List(_)) => leaf(Check::Has(vec![one(value, false)?])),
@@ -288,7 +409,11 @@ pub(super) fn compare(field: Field, op: &str, value: &Value) -> Result<Node, Vec
             Value::Null | Value::Bool(true) => leaf(Check::Filled),
             Value::Bool(false) => Node::Not(Box::new(leaf(Check::Filled))),
             other => {
-                let violation = Violation::new("/value", ViolationCode::WrongType, "must be true or false, or be left out");
+                let violation = Violation::new(
+                    "/value",
+                    ViolationCode::WrongType,
+                    "must be true or false, or be left out",
+                );
                 return Err(vec![violation.provided(other)]);
             }
         },
@@ -304,13 +429,19 @@ fn several(kind: &Kind, value: &Value, count: std::ops::RangeInclusive<usize>) -
         return wrong(ViolationCode::TooLong, format!("has at most {} values", count.end()));
     }
     if items.len() < *count.start() {
-        return wrong(ViolationCode::Required, format!("has at least {} values", count.start()));
+        return wrong(
+            ViolationCode::Required,
+            format!("has at least {} values", count.start()),
+        );
     }
     let (mut values, mut found) = (Vec::with_capacity(items.len()), Vec::new());
     for (index, item) in items.iter().enumerate() {
         match operand::typed(kind, item, false) {
             Ok(value) => values.push(value),
-            Err(violation) => found.push(Violation { field: format!("/value/{index}"), ..violation }),
+            Err(violation) => found.push(Violation {
+                field: format!("/value/{index}"),
+                ..violation
+            }),
         }
     }
     if found.is_empty() { Ok(values) } else { Err(found) }

@@ -78,7 +78,14 @@ fn phase(query: &mut Query, on: NaiveDate) {
         ("phase_in", "Phase In"),
         ("plan", "Plan"),
     ] {
-        query.push(" when c.lifecycle_").push(column).push(" <= ").push_bind(on).push(" then '").push(name).push("'");
+        query
+            .push(" when c.lifecycle_")
+            .push(column)
+            .push(" <= ")
+            .push_bind(on)
+            .push(" then '")
+            .push(name)
+            .push("'");
     }
     query.push(
         " when coalesce(c.lifecycle_plan, c.lifecycle_phase_in, c.lifecycle_active) is not null then 'Plan'\
@@ -116,7 +123,11 @@ fn fixed_field(fixed: Fixed, test: &Test, wanted: bool, query: &mut Query, on: N
                 query.push("cardinality(c.tags) > 0");
             }
             Fixed::Name | Fixed::Description => {
-                query.push("btrim(coalesce(").push(if fixed == Fixed::Name { "c.name" } else { "c.description" });
+                query.push("btrim(coalesce(").push(if fixed == Fixed::Name {
+                    "c.name"
+                } else {
+                    "c.description"
+                });
                 query.push(", ''), ").push(BLANKS).push(") <> ''");
             }
             _ => {
@@ -154,11 +165,17 @@ fn fixed_field(fixed: Fixed, test: &Test, wanted: bool, query: &mut Query, on: N
 }
 
 fn texts(values: &[Value]) -> Vec<String> {
-    values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()
+    values
+        .iter()
+        .filter_map(|value| value.as_str().map(str::to_owned))
+        .collect()
 }
 
 fn dates(values: &[Value]) -> Vec<NaiveDate> {
-    texts(values).iter().filter_map(|text| crate::http::fields::parse_date(text)).collect()
+    texts(values)
+        .iter()
+        .filter_map(|text| crate::http::fields::parse_date(text))
+        .collect()
 }
 
 fn operands(field: &Field, values: &[Value], query: &mut Query) {
@@ -256,7 +273,10 @@ fn ordered(steps: &[String], test: &Test, order: Order, value: &Value, wanted: b
     match value.as_str() {
         Some(operand) => {
             comparable(steps, &test.field.kind, query);
-            query.push(" collate \"C\"").push(sign(order, wanted)).push_bind(operand.to_owned());
+            query
+                .push(" collate \"C\"")
+                .push(sign(order, wanted))
+                .push_bind(operand.to_owned());
         }
         None => {
             path(steps, query);
@@ -291,14 +311,25 @@ fn matching(steps: &[String], test: &Test, check: &Check, query: &mut Query) {
             query.push(" = any(").push_bind(texts(values)).push(") else false end)");
         }
         Check::In(values) => contained(values.iter().map(|value| nest(steps, value.clone())).collect(), query),
-        Check::Has(values) => contained(values.iter().map(|value| nest(steps, Value::Array(vec![value.clone()]))).collect(), query),
+        Check::Has(values) => contained(
+            values
+                .iter()
+                .map(|value| nest(steps, Value::Array(vec![value.clone()])))
+                .collect(),
+            query,
+        ),
         Check::Contains(part) | Check::StartsWith(part) => {
             let contains = matches!(check, Check::Contains(_));
             query.push("(case when jsonb_typeof(");
             path(steps, query);
-            query.push(") = 'string' then ").push(if contains { "strpos(" } else { "starts_with(" });
+            query
+                .push(") = 'string' then ")
+                .push(if contains { "strpos(" } else { "starts_with(" });
             text(steps, query);
-            query.push(", ").push_bind(part.clone()).push(if contains { ") > 0" } else { ")" });
+            query
+                .push(", ")
+                .push_bind(part.clone())
+                .push(if contains { ") > 0" } else { ")" });
             query.push(" else false end)");
         }
         Check::Filled | Check::Order(..) => {
@@ -319,5 +350,7 @@ fn contained(mut patterns: Vec<Json<Value>>, query: &mut Query) {
 }
 
 fn nest(steps: &[String], value: Value) -> Json<Value> {
-    Json(steps.iter().rev().fold(value, |inner, step| Value::Object(Map::from_iter([(step.clone(), inner)]))))
+    Json(steps.iter().rev().fold(value, |inner, step| {
+        Value::Object(Map::from_iter([(step.clone(), inner)]))
+    }))
 }

@@ -8,7 +8,13 @@ fn parse(value: &Value) -> Result<Condition, Vec<String>> {
     let kinds = BTreeSet::from(["RELIES_ON".to_owned()]);
     let scope = Scope::new(&METAMODEL).with_related(&kinds);
     Condition::parse(value, scope, "/filter").map_err(|found| {
-        let code = |v: &Violation| serde_json::to_value(v.code).unwrap().as_str().unwrap_or_default().to_owned();
+        let code = |v: &Violation| {
+            serde_json::to_value(v.code)
+                .unwrap()
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
         found.iter().map(|v| format!("{} {}", v.field, code(v))).collect()
     })
 }
@@ -25,7 +31,13 @@ impl Subject for Card {
     fn related(&self, related: &Related) -> Option<Vec<Box<dyn Subject + '_>>> {
         let cards = self.0.get("related")?.as_array()?;
         let fits = |card: &&Value| related.to.is_empty() || related.to.iter().any(|t| card["type"] == json!(t));
-        Some(cards.iter().filter(fits).map(|card| Box::new(Self(card.clone())) as Box<dyn Subject>).collect())
+        Some(
+            cards
+                .iter()
+                .filter(fits)
+                .map(|card| Box::new(Self(card.clone())) as Box<dyn Subject>)
+                .collect(),
+        )
     }
 }
 
@@ -47,47 +59,122 @@ fn crm() -> Card {
 fn answers_are_true_false_or_unknown() {
     let cases = [
         (json!({"hosting_type": "SaaS"}), Some(true)),
-        (json!({"field": "attributes.hosting_type", "op": "ne", "value": "SaaS"}), Some(false)),
+        (
+            json!({"field": "attributes.hosting_type", "op": "ne", "value": "SaaS"}),
+            Some(false),
+        ),
         (json!({"field": "functional_fit", "op": "lt", "value": 3}), None),
-        (json!({"not": {"field": "functional_fit", "op": "lt", "value": 3}}), None),
+        (
+            json!({"not": {"field": "functional_fit", "op": "lt", "value": 3}}),
+            None,
+        ),
         (json!({"field": "functional_fit", "op": "ne", "value": 3}), None),
-        (json!({"all": [{"functional_fit": 1}, {"technical_fit": 3}]}), Some(false)),
+        (
+            json!({"all": [{"functional_fit": 1}, {"technical_fit": 3}]}),
+            Some(false),
+        ),
         (json!({"all": [{"functional_fit": 1}, {"technical_fit": 2}]}), None),
-        (json!({"any": [{"functional_fit": 1}, {"technical_fit": 2}]}), Some(true)),
+        (
+            json!({"any": [{"functional_fit": 1}, {"technical_fit": 2}]}),
+            Some(true),
+        ),
         (json!({"any": [{"functional_fit": 1}, {"technical_fit": 3}]}), None),
         (json!({"all": []}), Some(true)),
         (json!({"any": []}), Some(false)),
         (json!({"requires": ["multi_region"]}), Some(false)),
         (json!({"not": {"requires": ["vendor", "empty"]}}), Some(true)),
-        (json!({"requires": ["vendor", "users_total", "name", "tags", "lifecycle.active", "financials"]}), Some(true)),
+        (
+            json!({"requires": ["vendor", "users_total", "name", "tags", "lifecycle.active", "financials"]}),
+            Some(true),
+        ),
         (json!({"field": "description", "op": "exists"}), Some(false)),
-        (json!({"field": "attributes.none", "op": "exists", "value": false}), Some(true)),
+        (
+            json!({"field": "attributes.none", "op": "exists", "value": false}),
+            Some(true),
+        ),
         (json!({"name": "sales crm"}), Some(true)),
-        (json!({"field": "name", "op": "starts_with", "value": "SALES"}), Some(true)),
-        (json!({"field": "vendor", "op": "starts_with", "value": "ora"}), Some(false)),
+        (
+            json!({"field": "name", "op": "starts_with", "value": "SALES"}),
+            Some(true),
+        ),
+        (
+            json!({"field": "vendor", "op": "starts_with", "value": "ora"}),
+            Some(false),
+        ),
         (json!({"field": "vendor", "op": "contains", "value": "acl"}), Some(true)),
         (json!({"vendor": ["SAP", "Oracle"]}), Some(true)),
         (json!({"tags": "core"}), Some(true)),
-        (json!({"field": "tags", "op": "in", "value": ["x", "sales"]}), Some(true)),
-        (json!({"field": "users_total", "op": "between", "value": [10, 20]}), Some(true)),
+        (
+            json!({"field": "tags", "op": "in", "value": ["x", "sales"]}),
+            Some(true),
+        ),
+        (
+            json!({"field": "users_total", "op": "between", "value": [10, 20]}),
+            Some(true),
+        ),
         (json!({"financials.estimated_annual_cost": 1000}), Some(true)),
-        (json!({"field": "lifecycle.active", "op": "lt", "value": "2020-01-02"}), Some(true)),
-        (json!({"field": "lifecycle.eol", "op": "lt", "value": "2020-01-02"}), None),
-        (json!({"field": "vendor_support_eol", "op": "ge", "value": "2027-01-01"}), Some(true)),
-        (json!({"field": "created_at", "op": "gt", "value": "2026-01-01T12:00:00+02:00"}), Some(true)),
-        (json!({"field": "created_at", "op": "gt", "value": "2026-01-02"}), Some(false)),
-        (json!({"field": "attributes.expires_at", "op": "eq", "value": "2026-01-01T00:00:10.5Z"}), Some(true)),
-        (json!({"field": "budget_total.amount", "op": "gt", "value": 4.5}), Some(true)),
-        (json!({"field": "attributes.odd", "op": "contains", "value": 5.0}), Some(true)),
+        (
+            json!({"field": "lifecycle.active", "op": "lt", "value": "2020-01-02"}),
+            Some(true),
+        ),
+        (
+            json!({"field": "lifecycle.eol", "op": "lt", "value": "2020-01-02"}),
+            None,
+        ),
+        (
+            json!({"field": "vendor_support_eol", "op": "ge", "value": "2027-01-01"}),
+            Some(true),
+        ),
+        (
+            json!({"field": "created_at", "op": "gt", "value": "2026-01-01T12:00:00+02:00"}),
+            Some(true),
+        ),
+        (
+            json!({"field": "created_at", "op": "gt", "value": "2026-01-02"}),
+            Some(false),
+        ),
+        (
+            json!({"field": "attributes.expires_at", "op": "eq", "value": "2026-01-01T00:00:10.5Z"}),
+            Some(true),
+        ),
+        (
+            json!({"field": "budget_total.amount", "op": "gt", "value": 4.5}),
+            Some(true),
+        ),
+        (
+            json!({"field": "attributes.odd", "op": "contains", "value": 5.0}),
+            Some(true),
+        ),
         (json!({"field": "attributes.odd", "op": "lt", "value": 5}), None),
-        (json!({"field": "attributes.zone", "op": "gt", "value": "a"}), Some(true)),
+        (
+            json!({"field": "attributes.zone", "op": "gt", "value": "a"}),
+            Some(true),
+        ),
         (json!({"field": "attributes.zone", "op": "gt", "value": 1}), None),
-        (json!({"related": {"type": "RELIES_ON", "to": "ITComponent"}}), Some(true)),
-        (json!({"related": {"type": "RELIES_ON", "to": "ITComponent", "where": {"vendor": "Oracle"}}}), Some(true)),
-        (json!({"related": {"type": "RELIES_ON", "where": {"vendor": "Oracle"}, "min": 2}}), None),
-        (json!({"related": {"type": "RELIES_ON", "where": {"vendor": "Oracle"}, "min": 3}}), Some(false)),
-        (json!({"related": {"type": "RELIES_ON", "where": {"vendor": "Oracle"}, "min": 0, "max": 0}}), Some(false)),
-        (json!({"related": {"type": "RELIES_ON", "to": "Application"}}), Some(false)),
+        (
+            json!({"related": {"type": "RELIES_ON", "to": "ITComponent"}}),
+            Some(true),
+        ),
+        (
+            json!({"related": {"type": "RELIES_ON", "to": "ITComponent", "where": {"vendor": "Oracle"}}}),
+            Some(true),
+        ),
+        (
+            json!({"related": {"type": "RELIES_ON", "where": {"vendor": "Oracle"}, "min": 2}}),
+            None,
+        ),
+        (
+            json!({"related": {"type": "RELIES_ON", "where": {"vendor": "Oracle"}, "min": 3}}),
+            Some(false),
+        ),
+        (
+            json!({"related": {"type": "RELIES_ON", "where": {"vendor": "Oracle"}, "min": 0, "max": 0}}),
+            Some(false),
+        ),
+        (
+            json!({"related": {"type": "RELIES_ON", "to": "Application"}}),
+            Some(false),
+        ),
     ];
     for (value, expected) in cases {
         let condition = parse(&value).unwrap_or_else(|found| panic!("{value}: {found:?}"));
@@ -103,21 +190,58 @@ fn everything_wrong_is_named_with_its_place() {
         (json!({"all": {}}), &["/filter/all WRONG_TYPE"]),
         (
             json!({"all": [{"field": "hosting_typ", "op": "eq", "value": 1}, {"hosting_type": "Saas"}, {"technical_fit": "2"}]}),
-            &["/filter/all/0/field UNKNOWN_FIELD", "/filter/all/1/hosting_type NOT_IN_OPTIONS", "/filter/all/2/technical_fit WRONG_TYPE"],
+            &[
+                "/filter/all/0/field UNKNOWN_FIELD",
+                "/filter/all/1/hosting_type NOT_IN_OPTIONS",
+                "/filter/all/2/technical_fit WRONG_TYPE",
+            ],
         ),
-        (json!({"field": "name", "op": "like", "value": "x"}), &["/filter/op NOT_IN_OPTIONS"]),
-        (json!({"field": "vendor", "op": "lt", "value": "x"}), &["/filter/op NOT_ALLOWED_HERE"]),
-        (json!({"field": "financials", "op": "eq", "value": 1}), &["/filter/op NOT_ALLOWED_HERE"]),
+        (
+            json!({"field": "name", "op": "like", "value": "x"}),
+            &["/filter/op NOT_IN_OPTIONS"],
+        ),
+        (
+            json!({"field": "vendor", "op": "lt", "value": "x"}),
+            &["/filter/op NOT_ALLOWED_HERE"],
+        ),
+        (
+            json!({"field": "financials", "op": "eq", "value": 1}),
+            &["/filter/op NOT_ALLOWED_HERE"],
+        ),
         (json!({"field": "name", "op": "eq"}), &["/filter/value REQUIRED"]),
-        (json!({"field": "name", "value": 1, "x/y": 2}), &["/filter/x~1y UNKNOWN_FIELD", "/filter/op REQUIRED"]),
+        (
+            json!({"field": "name", "value": 1, "x/y": 2}),
+            &["/filter/x~1y UNKNOWN_FIELD", "/filter/op REQUIRED"],
+        ),
         (json!({"op": "eq", "value": 1}), &["/filter/field REQUIRED"]),
-        (json!({"field": "name", "op": "in", "value": []}), &["/filter/value REQUIRED"]),
-        (json!({"field": "users_total", "op": "between", "value": [1]}), &["/filter/value REQUIRED"]),
-        (json!({"field": "users_total", "op": "in", "value": [1, "2", true]}), &["/filter/value/1 WRONG_TYPE", "/filter/value/2 WRONG_TYPE"]),
-        (json!({"field": "lifecycle.eol", "op": "lt", "value": "2026-02-30"}), &["/filter/value WRONG_TYPE"]),
-        (json!({"field": "name", "op": "exists", "value": "yes"}), &["/filter/value WRONG_TYPE"]),
-        (json!({"field": "lifecycle", "op": "exists"}), &["/filter/field UNKNOWN_FIELD"]),
-        (json!({"field": "attributes.a..b", "op": "exists"}), &["/filter/field PATTERN_MISMATCH"]),
+        (
+            json!({"field": "name", "op": "in", "value": []}),
+            &["/filter/value REQUIRED"],
+        ),
+        (
+            json!({"field": "users_total", "op": "between", "value": [1]}),
+            &["/filter/value REQUIRED"],
+        ),
+        (
+            json!({"field": "users_total", "op": "in", "value": [1, "2", true]}),
+            &["/filter/value/1 WRONG_TYPE", "/filter/value/2 WRONG_TYPE"],
+        ),
+        (
+            json!({"field": "lifecycle.eol", "op": "lt", "value": "2026-02-30"}),
+            &["/filter/value WRONG_TYPE"],
+        ),
+        (
+            json!({"field": "name", "op": "exists", "value": "yes"}),
+            &["/filter/value WRONG_TYPE"],
+        ),
+        (
+            json!({"field": "lifecycle", "op": "exists"}),
+            &["/filter/field UNKNOWN_FIELD"],
+        ),
+        (
+            json!({"field": "attributes.a..b", "op": "exists"}),
+            &["/filter/field PATTERN_MISMATCH"],
+        ),
         (json!({"type": "Aplication"}), &["/filter/type NOT_IN_OPTIONS"]),
         (json!({"vendor": "a\u{0}"}), &["/filter/vendor PATTERN_MISMATCH"]),
         (json!({"not": {"any": []}, "all": []}), &["/filter/not UNKNOWN_FIELD"]),
@@ -151,14 +275,23 @@ fn size_and_depth_are_bounded() {
     let many = |n: usize| json!({"any": vec![json!({"name": "x"}); n]});
     assert!(parse(&many(499)).is_ok());
     assert_eq!(parse(&many(10_000)).unwrap_err(), ["/filter/any/499 TOO_LONG"]);
-    assert_eq!(parse(&json!({"requires": vec!["name"; 501]})).unwrap_err(), ["/filter/requires TOO_LONG"]);
-    assert_eq!(parse(&json!({"name": vec!["x"; 1_001]})).unwrap_err(), ["/filter/name TOO_LONG"]);
+    assert_eq!(
+        parse(&json!({"requires": vec!["name"; 501]})).unwrap_err(),
+        ["/filter/requires TOO_LONG"]
+    );
+    assert_eq!(
+        parse(&json!({"name": vec!["x"; 1_001]})).unwrap_err(),
+        ["/filter/name TOO_LONG"]
+    );
 }
 
 #[test]
 fn related_cards_only_where_they_are_offered() {
     let found = Condition::parse(&json!({"related": {"type": "RELIES_ON"}}), Scope::new(&METAMODEL), "").unwrap_err();
-    assert_eq!((found[0].field.as_str(), found[0].code), ("/related", crate::error::ViolationCode::NotAllowedHere));
+    assert_eq!(
+        (found[0].field.as_str(), found[0].code),
+        ("/related", crate::error::ViolationCode::NotAllowedHere)
+    );
     let condition = parse(&json!({"not": {"related": {"type": "RELIES_ON"}}})).unwrap();
     assert_eq!(condition.evaluate(&BTreeMap::new()), None);
 }
@@ -166,7 +299,10 @@ fn related_cards_only_where_they_are_offered() {
 #[test]
 fn strict_types_have_no_other_attributes() {
     let mut types = reference::card_types();
-    types.iter_mut().filter(|t| t.name == "Provider").for_each(|t| t.strict = true);
+    types
+        .iter_mut()
+        .filter(|t| t.name == "Provider")
+        .for_each(|t| t.strict = true);
     let metamodel = Metamodel::new(1, types, reference::rules());
     let provider = ["Provider".to_owned()];
     let scope = Scope::new(&metamodel).of_types(&provider);
@@ -203,7 +339,11 @@ fn query_strings_are_typed_by_the_rule() {
         let condition = Condition::parse_filter(text, Scope::new(&METAMODEL));
         let found = match &condition {
             Ok(condition) => Ok(condition.evaluate(&crm())),
-            Err(found) => Err(serde_json::to_value(found[0].code).unwrap().as_str().unwrap_or_default().to_owned()),
+            Err(found) => Err(serde_json::to_value(found[0].code)
+                .unwrap()
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()),
         };
         assert_eq!(found, expected.map_err(str::to_owned), "{text}");
     }
@@ -218,20 +358,50 @@ fn query_strings_are_typed_by_the_rule() {
 #[test]
 fn fields_are_named() {
     let condition = parse(&json!({"all": [{"vendor": "x"}, {"not": {"requires": ["name", "vendor"]}}]})).unwrap();
-    assert_eq!(condition.fields().into_iter().collect::<Vec<_>>(), ["attributes.vendor", "name"]);
+    assert_eq!(
+        condition.fields().into_iter().collect::<Vec<_>>(),
+        ["attributes.vendor", "name"]
+    );
 }
 
 fn any_condition() -> impl Strategy<Value = Value> {
     let word = prop::sample::select(vec![
-        "all", "any", "not", "requires", "field", "op", "value", "related", "type", "name", "vendor", "eq", "in", "between", "exists",
-        "attributes.x", "tags", "contains", "where", "to",
+        "all",
+        "any",
+        "not",
+        "requires",
+        "field",
+        "op",
+        "value",
+        "related",
+        "type",
+        "name",
+        "vendor",
+        "eq",
+        "in",
+        "between",
+        "exists",
+        "attributes.x",
+        "tags",
+        "contains",
+        "where",
+        "to",
     ]);
-    let leaf = prop_oneof![Just(Value::Null), any::<i32>().prop_map(Value::from), word.clone().prop_map(Value::from), ".{0,5}".prop_map(Value::from)];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<i32>().prop_map(Value::from),
+        word.clone().prop_map(Value::from),
+        ".{0,5}".prop_map(Value::from)
+    ];
     leaf.prop_recursive(6, 48, 4, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((word.clone(), inner), 0..4)
-                .prop_map(|members| Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())),
+            prop::collection::vec((word.clone(), inner), 0..4).prop_map(|members| Value::Object(
+                members
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect()
+            )),
         ]
     })
 }

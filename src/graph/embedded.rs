@@ -12,7 +12,9 @@ use sqlx::{Acquire, PgConnection, PgPool};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{CardInput, CardRecord, CriticalitySource, Dependent, EdgeInput, Graph, GraphBuilder, RelationshipRule, Tier};
+use super::{
+    CardInput, CardRecord, CriticalitySource, Dependent, EdgeInput, Graph, GraphBuilder, RelationshipRule, Tier,
+};
 use crate::{
     card::{self, CardRow, CardView},
     error::Result,
@@ -35,7 +37,9 @@ impl Embedded {
     pub async fn load(db: &PgPool, ontology: &Ontology) -> Result<(Self, Snapshot)> {
         let mut conn = db.acquire().await?;
         let mut tx = conn.begin().await?;
-        sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+        sqlx::query("set transaction isolation level repeatable read, read only")
+            .execute(&mut *tx)
+            .await?;
         sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
         let snapshot = log::current_snapshot(&mut tx).await?;
         let mut builder = GraphBuilder::new();
@@ -46,8 +50,18 @@ impl Embedded {
         edges(&mut tx, &mut builder).await?;
         tx.commit().await?;
         let graph = builder.build();
-        tracing::info!(cards = graph.card_count(), relationships = graph.edge_count(), "graph loaded");
-        Ok((Self { current: ArcSwap::from_pointee(graph), writing: Mutex::new(()) }, snapshot))
+        tracing::info!(
+            cards = graph.card_count(),
+            relationships = graph.edge_count(),
+            "graph loaded"
+        );
+        Ok((
+            Self {
+                current: ArcSwap::from_pointee(graph),
+                writing: Mutex::new(()),
+            },
+            snapshot,
+        ))
     }
 
     /// The graph as it is now; it never changes under the reader.
@@ -115,8 +129,8 @@ fn apply_one(graph: &mut Graph, entity: &str, id: Uuid, after: &Value) -> std::r
         }
         _ => {
             let quality = after["quality_score"].as_u64().and_then(|q| u8::try_from(q).ok());
-            let computed = after.get("computed").map(Value::to_string).unwrap_or_default();
-            graph.set_scores(id, quality, &computed);
+            let computed = after.get("computed").map(Value::to_string);
+            graph.set_scores(id, quality, computed.as_deref());
         }
     }
     Ok(())
@@ -127,7 +141,11 @@ fn small(value: Option<i16>) -> Option<u8> {
 }
 
 fn source(name: &str) -> CriticalitySource {
-    if name == "derived" { CriticalitySource::Derived } else { CriticalitySource::Manual }
+    if name == "derived" {
+        CriticalitySource::Derived
+    } else {
+        CriticalitySource::Manual
+    }
 }
 
 fn json_text(value: &impl serde::Serialize) -> String {
@@ -148,7 +166,7 @@ fn card_input(row: CardRow) -> CardInput {
         business_criticality: row.business_criticality.as_deref().and_then(Tier::parse),
         criticality_source: row.criticality_source.as_deref().map(source),
         attributes: json_text(&row.attributes.0),
-        computed: row.computed.map(|c| json_text(&c.0)).unwrap_or_default(),
+        computed: row.computed.map(|c| json_text(&c.0)),
         version: row.version,
         created_at: row.created_at,
         updated_at: row.updated_at,
@@ -193,7 +211,14 @@ fn view(graph: &Graph, card: &CardRecord, on: NaiveDate) -> CardView {
         functional_fit: card.functional_fit.map(i16::from),
         technical_fit: card.technical_fit.map(i16::from),
         business_criticality: card.business_criticality.map(|tier| tier.as_str().to_owned()),
-        criticality_source: card.criticality_source.map(|s| if s == CriticalitySource::Derived { "derived" } else { "manual" }.to_owned()),
+        criticality_source: card.criticality_source.map(|s| {
+            if s == CriticalitySource::Derived {
+                "derived"
+            } else {
+                "manual"
+            }
+            .to_owned()
+        }),
         quality_score: card.quality_score.map(i16::from),
         attributes,
         computed,
@@ -225,13 +250,19 @@ async fn cards(conn: &mut PgConnection, builder: &mut GraphBuilder) -> Result<()
             name_key: row.name_key,
             description: row.description,
             tags: row.tags,
-            lifecycle: [row.lifecycle_plan, row.lifecycle_phase_in, row.lifecycle_active, row.lifecycle_phase_out, row.lifecycle_eol],
+            lifecycle: [
+                row.lifecycle_plan,
+                row.lifecycle_phase_in,
+                row.lifecycle_active,
+                row.lifecycle_phase_out,
+                row.lifecycle_eol,
+            ],
             functional_fit: small(row.functional_fit),
             technical_fit: small(row.technical_fit),
             business_criticality: row.business_criticality.as_deref().and_then(Tier::parse),
             criticality_source: row.criticality_source.as_deref().map(source),
             attributes: row.attributes,
-            computed: row.computed.unwrap_or_default(),
+            computed: Some(row.computed.unwrap_or_default()),
             version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,

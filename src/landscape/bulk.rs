@@ -117,7 +117,12 @@ impl BulkRequest {
         let operations = match fields.value("operations") {
             Some(Value::Array(items)) => items,
             Some(other) => {
-                fields.refuse("operations", ViolationCode::WrongType, "must be a list of operations", Some(&other));
+                fields.refuse(
+                    "operations",
+                    ViolationCode::WrongType,
+                    "must be a list of operations",
+                    Some(&other),
+                );
                 Vec::new()
             }
             None => {
@@ -126,10 +131,19 @@ impl BulkRequest {
             }
         };
         if operations.len() > MAX_OPERATIONS {
-            fields.refuse("operations", ViolationCode::TooLong, format!("has {} items, at most {MAX_OPERATIONS} are allowed", operations.len()), None);
+            fields.refuse(
+                "operations",
+                ViolationCode::TooLong,
+                format!("has {} items, at most {MAX_OPERATIONS} are allowed", operations.len()),
+                None,
+            );
         }
         fields.done()?;
-        Ok(Self { atomic, reason, operations })
+        Ok(Self {
+            atomic,
+            reason,
+            operations,
+        })
     }
 
     /// Runs the operations in order. With `atomic` the first refusal ends the batch as an error that names its place;
@@ -139,7 +153,15 @@ impl BulkRequest {
         let mut ids: Vec<Option<Uuid>> = Vec::with_capacity(self.operations.len());
         let mut summary = Summary::default();
         for (index, item) in self.operations.iter().enumerate() {
-            let mut result = ItemResult { index, op: None, entity: None, status: Status::Failed, id: None, version: None, error: None };
+            let mut result = ItemResult {
+                index,
+                op: None,
+                entity: None,
+                status: Status::Failed,
+                id: None,
+                version: None,
+                error: None,
+            };
             if !self.atomic {
                 sqlx::query("savepoint item").execute(&mut *writer.conn).await?;
             }
@@ -151,13 +173,21 @@ impl BulkRequest {
                     }
                     (result.status, result.id, result.version) = (status, Some(id), version);
                 }
-                Err(error) if self.atomic || !error.code.status().is_client_error() => return Err(at_operation(error, index)),
+                Err(error) if self.atomic || !error.code.status().is_client_error() => {
+                    return Err(at_operation(error, index));
+                }
                 Err(error) => {
-                    sqlx::query("rollback to savepoint item").execute(&mut *writer.conn).await?;
+                    sqlx::query("rollback to savepoint item")
+                        .execute(&mut *writer.conn)
+                        .await?;
                     result.error = Some(error.body());
                 }
             }
-            ids.push(if result.status == Status::Failed { None } else { result.id });
+            ids.push(if result.status == Status::Failed {
+                None
+            } else {
+                result.id
+            });
             *match result.status {
                 Status::Created => &mut summary.created,
                 Status::Updated => &mut summary.updated,
@@ -194,26 +224,59 @@ struct Done {
 
 impl Done {
     fn card((row, changed): (CardRow, bool)) -> Self {
-        Self { status: if changed { Status::Updated } else { Status::Unchanged }, id: row.id, version: Some(row.version) }
+        Self {
+            status: if changed { Status::Updated } else { Status::Unchanged },
+            id: row.id,
+            version: Some(row.version),
+        }
     }
 
     fn edge((row, changed): (RelationshipRow, bool)) -> Self {
-        Self { status: if changed { Status::Updated } else { Status::Unchanged }, id: row.id, version: Some(row.version) }
+        Self {
+            status: if changed { Status::Updated } else { Status::Unchanged },
+            id: row.id,
+            version: Some(row.version),
+        }
     }
 }
 
-async fn run_one(writer: &mut Writer<'_>, principal: &Principal, item: &Value, ids: &[Option<Uuid>], result: &mut ItemResult) -> Result<Done> {
+async fn run_one(
+    writer: &mut Writer<'_>,
+    principal: &Principal,
+    item: &Value,
+    ids: &[Option<Uuid>],
+    result: &mut ItemResult,
+) -> Result<Done> {
     let mut fields = Fields::new(object(item.clone())?);
     let op = fields.choice(
         "op",
-        &[("create", Op::Create), ("update", Op::Update), ("upsert", Op::Upsert), ("delete", Op::Delete), ("tag", Op::Tag), ("untag", Op::Untag)],
+        &[
+            ("create", Op::Create),
+            ("update", Op::Update),
+            ("upsert", Op::Upsert),
+            ("delete", Op::Delete),
+            ("tag", Op::Tag),
+            ("untag", Op::Untag),
+        ],
     );
     if op.is_none() && !fields.has("op") {
-        fields.refuse("op", ViolationCode::Required, "is required: create, update, upsert, delete, tag or untag", None);
+        fields.refuse(
+            "op",
+            ViolationCode::Required,
+            "is required: create, update, upsert, delete, tag or untag",
+            None,
+        );
     }
-    let entity = fields.choice("entity", &[("card", Entity::Card), ("relationship", Entity::Relationship)]).unwrap_or(Entity::Card);
+    let entity = fields
+        .choice(
+            "entity",
+            &[("card", Entity::Card), ("relationship", Entity::Relationship)],
+        )
+        .unwrap_or(Entity::Card);
     (result.op, result.entity) = (op, Some(entity));
-    let Some(op) = op else { return Err(Error::validation(fields.finish())) };
+    let Some(op) = op else {
+        return Err(Error::validation(fields.finish()));
+    };
     principal.require(match op {
         Op::Create => Permission::Create,
         Op::Update | Op::Tag | Op::Untag => Permission::Edit,
@@ -228,7 +291,9 @@ async fn run_one(writer: &mut Writer<'_>, principal: &Principal, item: &Value, i
         Entity::Relationship => fields.object("relationship"),
     };
     let target = Reference::read(&mut fields, "id");
-    let demand = fields.integer("version", 1, i64::from(i32::MAX)).map_or(IfMatch::Any, |v| IfMatch::Version(v as i32));
+    let demand = fields
+        .integer("version", 1, i64::from(i32::MAX))
+        .map_or(IfMatch::Any, |v| IfMatch::Version(v as i32));
     let tags = fields.texts("tags", MAX_TAGS, MAX_TAG).unwrap_or_default();
     let needs_body = matches!(op, Op::Create | Op::Update | Op::Upsert);
     if needs_body && body.is_none() {
@@ -252,12 +317,18 @@ async fn run_one(writer: &mut Writer<'_>, principal: &Principal, item: &Value, i
         (Entity::Relationship, Op::Create) => {
             let edge = read_edge(writer, body, ids).await?;
             let row = writer.create_relationship(&edge).await?;
-            Ok(Done { status: Status::Created, id: row.id, version: Some(row.version) })
+            Ok(Done {
+                status: Status::Created,
+                id: row.id,
+                version: Some(row.version),
+            })
         }
         (Entity::Relationship, Op::Upsert) => upsert_edge(writer, body, ids).await,
-        (Entity::Relationship, Op::Tag | Op::Untag) => {
-            Err(Error::validation(vec![crate::error::Violation::new("op", ViolationCode::NotAllowedHere, "only cards have tags")]))
-        }
+        (Entity::Relationship, Op::Tag | Op::Untag) => Err(Error::validation(vec![crate::error::Violation::new(
+            "op",
+            ViolationCode::NotAllowedHere,
+            "only cards have tags",
+        )])),
         (Entity::Relationship, op) => {
             let id = match target {
                 Some(Reference::Id(id)) => id,
@@ -267,19 +338,33 @@ async fn run_one(writer: &mut Writer<'_>, principal: &Principal, item: &Value, i
             let before = writer.lock_relationship(id, demand).await?;
             if op == Op::Delete {
                 writer.archive_relationship(&before).await?;
-                return Ok(Done { status: Status::Deleted, id, version: Some(before.version + 1) });
+                return Ok(Done {
+                    status: Status::Deleted,
+                    id,
+                    version: Some(before.version + 1),
+                });
             }
             writer.patch_relationship(before, &body).await.map(Done::edge)
         }
     }
 }
 
-async fn change_card(writer: &mut Writer<'_>, op: Op, before: CardRow, patch: &Map<String, Value>, tags: &[String]) -> Result<Done> {
+async fn change_card(
+    writer: &mut Writer<'_>,
+    op: Op,
+    before: CardRow,
+    patch: &Map<String, Value>,
+    tags: &[String],
+) -> Result<Done> {
     match op {
         Op::Delete => {
             let id = before.id;
             writer.delete_card(&before).await?;
-            Ok(Done { status: Status::Deleted, id, version: Some(before.version + 1) })
+            Ok(Done {
+                status: Status::Deleted,
+                id,
+                version: Some(before.version + 1),
+            })
         }
         Op::Tag | Op::Untag => {
             let tags: Vec<&str> = tags.iter().map(|t| t.trim()).filter(|t| !t.is_empty()).collect();
@@ -302,7 +387,11 @@ async fn change_card(writer: &mut Writer<'_>, op: Op, before: CardRow, patch: &M
 
 /// Takes a client's own id out of a body.
 fn own_id(body: &mut Map<String, Value>) -> Result<Option<Uuid>> {
-    let mut fields = Fields::new(body.remove("id").map(|id| Map::from_iter([("id".to_owned(), id)])).unwrap_or_default());
+    let mut fields = Fields::new(
+        body.remove("id")
+            .map(|id| Map::from_iter([("id".to_owned(), id)]))
+            .unwrap_or_default(),
+    );
     let id = fields.uuid("id");
     fields.done()?;
     Ok(id)
@@ -313,7 +402,11 @@ async fn create_card(writer: &mut Writer<'_>, mut body: Map<String, Value>) -> R
     let draft = CardDraft::parse(&writer.metamodel, body)?;
     refuse_taken(writer, &draft).await?;
     let row = writer.create_card(id, &draft).await?;
-    Ok(Done { status: Status::Created, id: row.id, version: Some(row.version) })
+    Ok(Done {
+        status: Status::Created,
+        id: row.id,
+        version: Some(row.version),
+    })
 }
 
 /// Finds a taken name before the database does: a failed statement would end the whole batch.
@@ -321,9 +414,13 @@ async fn refuse_taken(writer: &mut Writer<'_>, draft: &CardDraft) -> Result<()> 
     if crate::metamodel::hierarchical(&draft.card_type) {
         return Ok(());
     }
-    match card::store::find_named(writer.conn, &draft.card_type, &draft.name_key).await?.first() {
+    match card::store::find_named(writer.conn, &draft.card_type, &draft.name_key)
+        .await?
+        .first()
+    {
         None => Ok(()),
-        Some(holder) => Err(card::store::name_taken(&draft.card_type, &draft.name).with(json!({ "existing_id": holder.id, "name": draft.name }))),
+        Some(holder) => Err(card::store::name_taken(&draft.card_type, &draft.name)
+            .with(json!({ "existing_id": holder.id, "name": draft.name }))),
     }
 }
 
@@ -333,14 +430,20 @@ async fn upsert_card(writer: &mut Writer<'_>, mut body: Map<String, Value>, ids:
     if let Some(existing) = find_existing(writer, id, &body, ids).await? {
         let before = writer.lock_card(existing, IfMatch::Any).await?;
         // The name by which a path or another spelling found the card is not a new name for it.
-        let by_path = body.get("name").and_then(Value::as_str).is_some_and(|name| parse_path(name).len() > 1 && before.name != name);
+        let by_path = body
+            .get("name")
+            .and_then(Value::as_str)
+            .is_some_and(|name| parse_path(name).len() > 1 && before.name != name);
         if by_path {
             body.insert("name".into(), json!(before.name));
         }
         return writer.patch_card(before, &body).await.map(Done::card);
     }
     let mut parent = None;
-    if let (Some(card_type), Some(name)) = (body.get("type").and_then(Value::as_str), body.get("name").and_then(Value::as_str)) {
+    if let (Some(card_type), Some(name)) = (
+        body.get("type").and_then(Value::as_str),
+        body.get("name").and_then(Value::as_str),
+    ) {
         let path = parse_path(name);
         if crate::metamodel::hierarchical(card_type) && path.len() > 1 {
             let above = crate::metamodel::format_path(&path[..path.len() - 1]);
@@ -353,21 +456,42 @@ async fn upsert_card(writer: &mut Writer<'_>, mut body: Map<String, Value>, ids:
     let draft = CardDraft::parse(&writer.metamodel, body)?;
     let row = writer.create_card(id, &draft).await?;
     if let Some(parent) = parent {
-        let edge = NewEdge { id: None, edge_type: "PARENT_OF".into(), source: parent.id, target: row.id, draft: EdgeDraft::default() };
+        let edge = NewEdge {
+            id: None,
+            edge_type: "PARENT_OF".into(),
+            source: parent.id,
+            target: row.id,
+            draft: EdgeDraft::default(),
+        };
         writer.create_relationship(&edge).await?;
     }
-    Ok(Done { status: Status::Created, id: row.id, version: Some(row.version) })
+    Ok(Done {
+        status: Status::Created,
+        id: row.id,
+        version: Some(row.version),
+    })
 }
 
-async fn find_existing(writer: &mut Writer<'_>, id: Option<Uuid>, body: &Map<String, Value>, ids: &[Option<Uuid>]) -> Result<Option<Uuid>> {
+async fn find_existing(
+    writer: &mut Writer<'_>,
+    id: Option<Uuid>,
+    body: &Map<String, Value>,
+    ids: &[Option<Uuid>],
+) -> Result<Option<Uuid>> {
     if let Some(id) = id {
         let found = card::store::find_card(writer.conn, id).await?;
         return Ok(found.filter(|c| c.deleted_at.is_none()).map(|c| c.id));
     }
-    let external = body.get("attributes").and_then(|a| a.get("external_ids")).and_then(Value::as_array);
+    let external = body
+        .get("attributes")
+        .and_then(|a| a.get("external_ids"))
+        .and_then(Value::as_array);
     for entry in external.into_iter().flatten() {
         if let (Some(system), Some(external)) = (entry["system"].as_str(), entry["id"].as_str()) {
-            let reference = Reference::External { system: system.to_owned(), id: external.to_owned() };
+            let reference = Reference::External {
+                system: system.to_owned(),
+                id: external.to_owned(),
+            };
             match writer.resolve(&reference, ids).await {
                 Ok(found) => return Ok(Some(found)),
                 Err(error) if error.code == Code::NotFound => {}
@@ -375,12 +499,23 @@ async fn find_existing(writer: &mut Writer<'_>, id: Option<Uuid>, body: &Map<Str
             }
         }
     }
-    let (Some(card_type), Some(name)) = (body.get("type").and_then(Value::as_str), body.get("name").and_then(Value::as_str)) else { return Ok(None) };
-    Ok(reference::resolve_name(writer.conn, card_type, name).await?.map(|card| card.id))
+    let (Some(card_type), Some(name)) = (
+        body.get("type").and_then(Value::as_str),
+        body.get("name").and_then(Value::as_str),
+    ) else {
+        return Ok(None);
+    };
+    Ok(reference::resolve_name(writer.conn, card_type, name)
+        .await?
+        .map(|card| card.id))
 }
 
 /// Reads a relationship to be created and resolves its ends.
-pub(super) async fn read_edge(writer: &mut Writer<'_>, mut body: Map<String, Value>, ids: &[Option<Uuid>]) -> Result<NewEdge> {
+pub(super) async fn read_edge(
+    writer: &mut Writer<'_>,
+    mut body: Map<String, Value>,
+    ids: &[Option<Uuid>],
+) -> Result<NewEdge> {
     let id = own_id(&mut body)?;
     let mut fields = Fields::new(body);
     let edge_type = fields.required_text("type", 60);
@@ -396,10 +531,18 @@ pub(super) async fn read_edge(writer: &mut Writer<'_>, mut body: Map<String, Val
     let target = end(&mut fields, "target_id", "target");
     let draft = EdgeDraft::read(&mut fields);
     fields.done()?;
-    let (Some(source), Some(target)) = (source, target) else { return Err(Error::invalid("source and target are required")) };
+    let (Some(source), Some(target)) = (source, target) else {
+        return Err(Error::invalid("source and target are required"));
+    };
     let source = writer.resolve(&source, ids).await.map_err(|e| e.at("source"))?;
     let target = writer.resolve(&target, ids).await.map_err(|e| e.at("target"))?;
-    Ok(NewEdge { id, edge_type, source, target, draft })
+    Ok(NewEdge {
+        id,
+        edge_type,
+        source,
+        target,
+        draft,
+    })
 }
 
 /// Creates the relationship, or merges the given fields into the one with the same ends, type and `valid_from`.
@@ -416,11 +559,19 @@ async fn upsert_edge(writer: &mut Writer<'_>, body: Map<String, Value>, ids: &[O
         let mut merged = Value::Object(EdgeDraft::from(&same).to_body());
         card::merge(&mut merged, &Value::Object(given.clone()));
         if merged == Value::Object(EdgeDraft::from(&same).to_body()) {
-            return Ok(Done { status: Status::Unchanged, id: same.id, version: Some(same.version) });
+            return Ok(Done {
+                status: Status::Unchanged,
+                id: same.id,
+                version: Some(same.version),
+            });
         }
         let before = writer.lock_relationship(same.id, IfMatch::Any).await?;
         return writer.patch_relationship(before, &given).await.map(Done::edge);
     }
     let row = writer.create_relationship(&edge).await?;
-    Ok(Done { status: Status::Created, id: row.id, version: Some(row.version) })
+    Ok(Done {
+        status: Status::Created,
+        id: row.id,
+        version: Some(row.version),
+    })
 }

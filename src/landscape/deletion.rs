@@ -41,7 +41,11 @@ pub struct CardName {
 
 impl From<&CardRow> for CardName {
     fn from(row: &CardRow) -> Self {
-        Self { id: row.id, card_type: row.card_type.clone(), name: row.name.clone() }
+        Self {
+            id: row.id,
+            card_type: row.card_type.clone(),
+            name: row.name.clone(),
+        }
     }
 }
 
@@ -74,7 +78,13 @@ pub struct Obstacle {
 
 impl Obstacle {
     fn new(entity: &'static str, id: Uuid, error: Error) -> Self {
-        Self { entity, id, code: error.code, message: error.message, details: error.details }
+        Self {
+            entity,
+            id,
+            code: error.code,
+            message: error.message,
+            details: error.details,
+        }
     }
 }
 
@@ -86,7 +96,11 @@ impl Writer<'_> {
         let around = relationship::store::lock_active_around(self.conn, &[card.id]).await?;
         self.refuse_dependents(card, &around).await?;
         if card.card_type == "Application" {
-            let provided: Vec<Uuid> = around.iter().filter(|e| e.source_id == card.id && e.edge_type == "PROVIDES").map(|e| e.target_id).collect();
+            let provided: Vec<Uuid> = around
+                .iter()
+                .filter(|e| e.source_id == card.id && e.edge_type == "PROVIDES")
+                .map(|e| e.target_id)
+                .collect();
             let interfaces = card::store::lock_cards(self.conn, &provided).await?;
             cards.extend(interfaces.into_iter().filter(|i| i.deleted_at.is_none()));
         }
@@ -114,12 +128,20 @@ impl Writer<'_> {
     async fn refuse_dependents(&mut self, card: &CardRow, around: &[RelationshipRow]) -> Result<()> {
         let (edge_type, dependents, what): (_, Vec<Uuid>, _) = match card.card_type.as_str() {
             "BusinessCapability" | "Organization" => {
-                let children = around.iter().filter(|e| e.edge_type == "PARENT_OF" && e.source_id == card.id);
+                let children = around
+                    .iter()
+                    .filter(|e| e.edge_type == "PARENT_OF" && e.source_id == card.id);
                 ("PARENT_OF", children.map(|e| e.target_id).collect(), "has children")
             }
             "Initiative" => {
-                let dependents = around.iter().filter(|e| e.edge_type == "DEPENDS_ON" && e.target_id == card.id);
-                ("DEPENDS_ON", dependents.map(|e| e.source_id).collect(), "is a prerequisite of others")
+                let dependents = around
+                    .iter()
+                    .filter(|e| e.edge_type == "DEPENDS_ON" && e.target_id == card.id);
+                (
+                    "DEPENDS_ON",
+                    dependents.map(|e| e.source_id).collect(),
+                    "is a prerequisite of others",
+                )
             }
             _ => return Ok(()),
         };
@@ -128,20 +150,45 @@ impl Writer<'_> {
         }
         let mut listed = Vec::new();
         for id in dependents.iter().take(100) {
-            listed.extend(card::store::find_card(self.conn, *id).await?.as_ref().map(CardName::from));
+            listed.extend(
+                card::store::find_card(self.conn, *id)
+                    .await?
+                    .as_ref()
+                    .map(CardName::from),
+            );
         }
-        Err(Error::new(Code::HasDependents, format!("'{}' {what} ({}); move or delete those first", card.name, dependents.len()))
-            .with(json!({ "relationship": edge_type, "dependents": listed, "total": dependents.len() })))
+        Err(Error::new(
+            Code::HasDependents,
+            format!(
+                "'{}' {what} ({}); move or delete those first",
+                card.name,
+                dependents.len()
+            ),
+        )
+        .with(json!({ "relationship": edge_type, "dependents": listed, "total": dependents.len() })))
     }
 
-    async fn expire_exceptions(&mut self, card: &CardRow, edges: &[RelationshipRow], deletion_id: Uuid) -> Result<Vec<CardName>> {
+    async fn expire_exceptions(
+        &mut self,
+        card: &CardRow,
+        edges: &[RelationshipRow],
+        deletion_id: Uuid,
+    ) -> Result<Vec<CardName>> {
         let mut expired = Vec::new();
         if card.card_type != "ArchitecturePolicy" {
             return Ok(expired);
         }
-        let sources: Vec<Uuid> = edges.iter().filter(|e| e.edge_type == "EXEMPTS_FROM" && e.target_id == card.id).map(|e| e.source_id).collect();
+        let sources: Vec<Uuid> = edges
+            .iter()
+            .filter(|e| e.edge_type == "EXEMPTS_FROM" && e.target_id == card.id)
+            .map(|e| e.source_id)
+            .collect();
         for exception in card::store::lock_cards(self.conn, &sources).await? {
-            let before = exception.computed.as_ref().and_then(|c| c.0.get("status").cloned()).unwrap_or(Value::Null);
+            let before = exception
+                .computed
+                .as_ref()
+                .and_then(|c| c.0.get("status").cloned())
+                .unwrap_or(Value::Null);
             let values = object(json!({
                 "status": "Expired", "status_reason": "policy deleted", "expired_by": deletion_id, "status_before": before,
             }));
@@ -154,7 +201,9 @@ impl Writer<'_> {
     /// Undoes a deletion as one unit. What stands in the way is an error that lists all of it, unless `force`: then the
     /// rest comes back and the report lists what does not. The card asked for must be able to come back either way.
     pub async fn restore_card(&mut self, id: Uuid, force: bool) -> Result<RestoreReport> {
-        let card = card::store::lock_card(self.conn, id).await?.ok_or_else(|| Error::not_found("card", id))?;
+        let card = card::store::lock_card(self.conn, id)
+            .await?
+            .ok_or_else(|| Error::not_found("card", id))?;
         let Some(deletion_id) = card.deletion_id else {
             return Err(Error::new(Code::UnprocessableEntity, "This card is not deleted"));
         };
@@ -178,23 +227,35 @@ impl Writer<'_> {
         for edge in &edges {
             match self.try_reactivate(edge).await {
                 Ok(()) => restored_relationships.push(edge.id),
-                Err(error) if error.code.status().is_client_error() => obstacles.push(Obstacle::new("relationship", edge.id, error)),
+                Err(error) if error.code.status().is_client_error() => {
+                    obstacles.push(Obstacle::new("relationship", edge.id, error))
+                }
                 Err(error) => return Err(error),
             }
         }
         if !obstacles.is_empty() && !force {
             return Err(Error::new(
                 Code::Conflict,
-                format!("{} things stand in the way of restoring '{}'; force=true restores the rest", obstacles.len(), card.name),
+                format!(
+                    "{} things stand in the way of restoring '{}'; force=true restores the rest",
+                    obstacles.len(),
+                    card.name
+                ),
             )
             .with(json!({ "obstacles": obstacles })));
         }
         self.revive_exceptions(deletion_id, &edges).await?;
-        Ok(RestoreReport { restored_cards, restored_relationships, left: obstacles })
+        Ok(RestoreReport {
+            restored_cards,
+            restored_relationships,
+            left: obstacles,
+        })
     }
 
     async fn deleted_by(&mut self, deletion_id: Uuid) -> Result<Vec<CardRow>> {
-        let ids = sqlx::query_scalar!("select id from cards where deletion_id = $1 order by id", deletion_id).fetch_all(&mut *self.conn).await?;
+        let ids = sqlx::query_scalar!("select id from cards where deletion_id = $1 order by id", deletion_id)
+            .fetch_all(&mut *self.conn)
+            .await?;
         card::store::lock_cards(self.conn, &ids).await
     }
 
@@ -202,14 +263,18 @@ impl Writer<'_> {
         if !crate::metamodel::hierarchical(&card.card_type) {
             let holders = card::store::find_named(self.conn, &card.card_type, &card.name_key).await?;
             if let Some(holder) = holders.first() {
-                return Err(card::store::name_taken(&card.card_type, &card.name).with(json!({ "existing_id": holder.id, "name": card.name })));
+                return Err(card::store::name_taken(&card.card_type, &card.name)
+                    .with(json!({ "existing_id": holder.id, "name": card.name })));
             }
         }
         for (system, external) in card::CardDraft::from(card).external_ids() {
             if let Some(holder) = card::store::find_by_external_id(self.conn, &system, &external).await? {
-                return Err(Error::new(Code::Conflict, format!("Another card carries the id '{external}' of '{system}' by now"))
-                    .at("attributes.external_ids")
-                    .with(json!({ "existing_id": holder })));
+                return Err(Error::new(
+                    Code::Conflict,
+                    format!("Another card carries the id '{external}' of '{system}' by now"),
+                )
+                .at("attributes.external_ids")
+                .with(json!({ "existing_id": holder })));
             }
         }
         let row = card::store::restore(self.conn, self.author, card).await?;
@@ -220,9 +285,18 @@ impl Writer<'_> {
     async fn try_reactivate(&mut self, edge: &RelationshipRow) -> Result<()> {
         let ontology = self.ontology.clone();
         let Some(rule) = ontology.lookup(&edge.source_type, &edge.edge_type, &edge.target_type) else {
-            return Err(Error::new(Code::RelationshipNotAllowed, format!("{} between these types is no longer in the metamodel", edge.edge_type)));
+            return Err(Error::new(
+                Code::RelationshipNotAllowed,
+                format!("{} between these types is no longer in the metamodel", edge.edge_type),
+            ));
         };
-        rules::lock_ends(self.conn, edge.source_id, edge.target_id, rule.acyclic.then_some(rule.id)).await?;
+        rules::lock_ends(
+            self.conn,
+            edge.source_id,
+            edge.target_id,
+            rule.acyclic.then_some(rule.id),
+        )
+        .await?;
         let ends = Ends {
             rule_id: rule.id,
             edge_type: edge.edge_type.clone(),
@@ -240,13 +314,21 @@ impl Writer<'_> {
     }
 
     async fn revive_exceptions(&mut self, deletion_id: Uuid, edges: &[RelationshipRow]) -> Result<()> {
-        let sources: HashSet<Uuid> = edges.iter().filter(|e| e.edge_type == "EXEMPTS_FROM").map(|e| e.source_id).collect();
+        let sources: HashSet<Uuid> = edges
+            .iter()
+            .filter(|e| e.edge_type == "EXEMPTS_FROM")
+            .map(|e| e.source_id)
+            .collect();
         let sources: Vec<Uuid> = sources.into_iter().collect();
         for exception in card::store::lock_cards(self.conn, &sources).await? {
-            let Some(computed) = exception.computed.as_ref().map(|c| &c.0) else { continue };
+            let Some(computed) = exception.computed.as_ref().map(|c| &c.0) else {
+                continue;
+            };
             if computed.get("expired_by") == Some(&json!(deletion_id)) {
                 let before = computed.get("status_before").cloned().unwrap_or(Value::Null);
-                let values = object(json!({ "status": before, "status_reason": null, "expired_by": null, "status_before": null }));
+                let values = object(
+                    json!({ "status": before, "status_reason": null, "expired_by": null, "status_before": null }),
+                );
                 card::store::set_computed(self.conn, self.author, exception.id, &values).await?;
             }
         }

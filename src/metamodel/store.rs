@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
-use sqlx::PgConnection;
+use serde_json::{Map, Value, json};
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{CardType, DataType, Layer, Metamodel, Pattern, Rule, Widget, reference};
@@ -21,7 +21,9 @@ const SEED_LOCK: i64 = 0x6172_635a_5345_4544;
 
 /// The version of the metamodel that is committed now.
 pub async fn version(conn: &mut PgConnection) -> Result<i64> {
-    let version = sqlx::query_scalar!("select value from settings where name = 'metamodel_version'").fetch_optional(conn).await?;
+    let version = sqlx::query_scalar!("select value from settings where name = 'metamodel_version'")
+        .fetch_optional(conn)
+        .await?;
     version.map_or(Ok(0), |text| text.parse().map_err(Error::internal))
 }
 
@@ -113,7 +115,12 @@ impl TryFrom<RuleRow> for Rule {
                 None => None,
                 Some(name) => Some(Widget::from_name(&name).ok_or_else(|| unreadable("widget", &name))?),
             },
-            regex: row.regex.as_deref().map(Pattern::new).transpose().map_err(|why| unreadable("regex", &why))?,
+            regex: row
+                .regex
+                .as_deref()
+                .map(Pattern::new)
+                .transpose()
+                .map_err(|why| unreadable("regex", &why))?,
             max_length: row.max_length.and_then(|length| u32::try_from(length).ok()),
             id: row.id,
             card_type: row.card_type,
@@ -136,7 +143,9 @@ impl TryFrom<RuleRow> for Rule {
 }
 
 fn unreadable(what: &str, value: &str) -> Error {
-    Error::internal(format!("the database holds a {what} this program does not know: {value}"))
+    Error::internal(format!(
+        "the database holds a {what} this program does not know: {value}"
+    ))
 }
 
 async fn card_types(conn: &mut PgConnection) -> Result<Vec<CardType>> {
@@ -163,8 +172,48 @@ async fn rules(conn: &mut PgConnection) -> Result<Vec<Rule>> {
 
 /// Whether any card has this type, one that was deleted included: it may be restored.
 pub async fn is_used(conn: &mut PgConnection, card_type: &str) -> Result<bool> {
-    let used = sqlx::query_scalar!(r#"select exists (select from cards where type = $1) "used!""#, card_type);
+    let used = sqlx::query_scalar!(
+        r#"select exists (select from cards where type = $1) "used!""#,
+        card_type
+    );
     Ok(used.fetch_one(conn).await?)
+}
+
+/// The relationship types that start or end at a card type by name.
+pub async fn relationship_types_with(conn: &mut PgConnection, card_type: &str) -> Result<Vec<Uuid>> {
+    let found = sqlx::query_scalar!(
+        "select id from relationship_types where source_type = $1 or $1 = any(target_types) order by id",
+        card_type
+    );
+    Ok(found.fetch_all(conn).await?)
+}
+
+/// The next cards of a type behind `after`, with what a dry run shows of them; deleted ones are left out.
+pub async fn attributes_of(
+    conn: &mut PgConnection,
+    card_type: &str,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<CardAttributes>> {
+    let cards = sqlx::query_as!(
+        CardAttributes,
+        r#"select id, name, attributes "attributes: Json<Map<String, Value>>" from cards
+           where type = $1 and id > $2 and deleted_at is null order by id limit $3"#,
+        card_type,
+        after,
+        limit,
+    );
+    Ok(cards.fetch_all(conn).await?)
+}
+
+/// A card as a dry run looks at it.
+pub struct CardAttributes {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Its attributes.
+    pub attributes: Json<Map<String, Value>>,
 }
 
 /// Adds a card type.
@@ -191,7 +240,12 @@ pub async fn insert_card_type(conn: &mut PgConnection, author: &Author, new: &Ca
 }
 
 /// Writes a card type's new state; name, layer of origin and id stay.
-pub async fn update_card_type(conn: &mut PgConnection, author: &Author, before: &CardType, after: &CardType) -> Result<()> {
+pub async fn update_card_type(
+    conn: &mut PgConnection,
+    author: &Author,
+    before: &CardType,
+    after: &CardType,
+) -> Result<()> {
     sqlx::query!(
         "update card_types set label = $2, layer = $3, description = $4, color = $5, icon = $6, strict = $7, deprecated = $8,
                 position = $9, version = $10 where id = $1",
@@ -213,7 +267,9 @@ pub async fn update_card_type(conn: &mut PgConnection, author: &Author, before: 
 
 /// Removes a card type; its rules must be gone.
 pub async fn delete_card_type(conn: &mut PgConnection, author: &Author, old: &CardType) -> Result<()> {
-    sqlx::query!("delete from card_types where id = $1", old.id).execute(&mut *conn).await?;
+    sqlx::query!("delete from card_types where id = $1", old.id)
+        .execute(&mut *conn)
+        .await?;
     record_card_type(conn, author, "deleted", Some(old), None).await
 }
 
@@ -302,7 +358,9 @@ pub async fn update_rule(conn: &mut PgConnection, author: &Author, before: &Rule
 
 /// Removes a rule; the cards keep their attribute.
 pub async fn delete_rule(conn: &mut PgConnection, author: &Author, old: &Rule) -> Result<()> {
-    sqlx::query!("delete from metamodel_rules where id = $1", old.id).execute(&mut *conn).await?;
+    sqlx::query!("delete from metamodel_rules where id = $1", old.id)
+        .execute(&mut *conn)
+        .await?;
     record_rule(conn, author, "deleted", Some(old), None).await
 }
 
@@ -340,13 +398,18 @@ pub async fn request_recompute(conn: &mut PgConnection, card_type: &str) -> Resu
 
 /// Waits until no other instance seeds; until the transaction ends none does.
 pub async fn lock_seeding(conn: &mut PgConnection) -> Result<()> {
-    sqlx::query!("select pg_advisory_xact_lock($1)", SEED_LOCK).execute(conn).await?;
+    sqlx::query!("select pg_advisory_xact_lock($1)", SEED_LOCK)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
 /// Those of these things that a person has changed; a new release leaves them alone.
 pub async fn edited_by_people(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Uuid>> {
-    let edited = sqlx::query_scalar!("select distinct entity_id from changes where entity_id = any($1) and actor_id is not null", ids);
+    let edited = sqlx::query_scalar!(
+        "select distinct entity_id from changes where entity_id = any($1) and actor_id is not null",
+        ids
+    );
     Ok(edited.fetch_all(conn).await?)
 }
 
@@ -358,17 +421,38 @@ pub async fn seed_reference(conn: &mut PgConnection) -> Result<usize> {
     let types: HashMap<Uuid, CardType> = card_types(conn).await?.into_iter().map(|t| (t.id, t)).collect();
     let present: HashMap<Uuid, Rule> = rules(conn).await?.into_iter().map(|r| (r.id, r)).collect();
     let mut stale_types = reference::card_types();
-    stale_types.retain(|new| types.get(&new.id).is_none_or(|old| CardType { version: old.version, ..new.clone() } != *old));
+    stale_types.retain(|new| {
+        types.get(&new.id).is_none_or(|old| {
+            CardType {
+                version: old.version,
+                ..new.clone()
+            } != *old
+        })
+    });
     let mut stale_rules = reference::rules();
-    stale_rules.retain(|new| present.get(&new.id).is_none_or(|old| Rule { version: old.version, ..new.clone() } != *old));
-    let ids: Vec<Uuid> = stale_types.iter().map(|t| t.id).chain(stale_rules.iter().map(|r| r.id)).collect();
+    stale_rules.retain(|new| {
+        present.get(&new.id).is_none_or(|old| {
+            Rule {
+                version: old.version,
+                ..new.clone()
+            } != *old
+        })
+    });
+    let ids: Vec<Uuid> = stale_types
+        .iter()
+        .map(|t| t.id)
+        .chain(stale_rules.iter().map(|r| r.id))
+        .collect();
     let edited = edited_by_people(conn, &ids).await?;
     let mut written = 0;
     for card_type in stale_types.into_iter().filter(|t| !edited.contains(&t.id)) {
         match types.get(&card_type.id) {
             None => insert_card_type(conn, &author, &card_type).await?,
             Some(before) => {
-                let after = CardType { version: before.version + 1, ..card_type };
+                let after = CardType {
+                    version: before.version + 1,
+                    ..card_type
+                };
                 update_card_type(conn, &author, before, &after).await?;
             }
         }
@@ -378,7 +462,10 @@ pub async fn seed_reference(conn: &mut PgConnection) -> Result<usize> {
         match present.get(&rule.id) {
             None => insert_rule(conn, &author, &rule).await?,
             Some(before) => {
-                let after = Rule { version: before.version + 1, ..rule.clone() };
+                let after = Rule {
+                    version: before.version + 1,
+                    ..rule.clone()
+                };
                 update_rule(conn, &author, before, &after).await?;
             }
         }

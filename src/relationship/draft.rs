@@ -46,37 +46,76 @@ pub struct EdgeDraft {
     pub attributes: Map<String, Value>,
 }
 
-const READ_ONLY: &[&str] =
-    &["id", "status", "version", "created_at", "updated_at", "created_by", "updated_by", "source_type", "target_type", "source_name", "target_name"];
+const READ_ONLY: &[&str] = &[
+    "id",
+    "status",
+    "version",
+    "created_at",
+    "updated_at",
+    "created_by",
+    "updated_by",
+    "source_type",
+    "target_type",
+    "source_name",
+    "target_name",
+];
 
 impl EdgeDraft {
     /// Reads the writable fields. Everything wrong is left in `fields`.
     pub fn read(fields: &mut Fields) -> Self {
         fields.read_only(READ_ONLY);
-        let validity = Validity { from: fields.date("valid_from"), to: fields.date("valid_to") };
+        let validity = Validity {
+            from: fields.date("valid_from"),
+            to: fields.date("valid_to"),
+        };
         if let (Some(from), Some(to)) = (validity.from, validity.to) {
             if to < from {
-                fields.refuse("valid_to", ViolationCode::DatesOutOfOrder, format!("is before valid_from {from}"), Some(&json!(to)));
+                fields.refuse(
+                    "valid_to",
+                    ViolationCode::DatesOutOfOrder,
+                    format!("is before valid_from {from}"),
+                    Some(&json!(to)),
+                );
             }
         }
         let description = fields.text("description", MAX_DESCRIPTION).filter(|d| !d.is_empty());
         let allocation_pct = fields.value("allocation_pct").and_then(|value| {
-            let share = value.as_number().and_then(|n| n.to_string().parse::<Decimal>().ok().or_else(|| Decimal::from_scientific(&n.to_string()).ok()));
+            let share = value.as_number().and_then(|n| {
+                n.to_string()
+                    .parse::<Decimal>()
+                    .ok()
+                    .or_else(|| Decimal::from_scientific(&n.to_string()).ok())
+            });
             match share {
                 Some(share) if (Decimal::ZERO..=Decimal::ONE).contains(&share) => Some(share.round_dp(8).normalize()),
                 Some(_) => {
-                    fields.refuse("allocation_pct", ViolationCode::OutOfRange, "must be from 0 to 1 (0.25 is a quarter)", Some(&value));
+                    fields.refuse(
+                        "allocation_pct",
+                        ViolationCode::OutOfRange,
+                        "must be from 0 to 1 (0.25 is a quarter)",
+                        Some(&value),
+                    );
                     None
                 }
                 None => {
-                    fields.refuse("allocation_pct", ViolationCode::WrongType, format!("must be a number from 0 to 1, not {}", kind(&value)), Some(&value));
+                    fields.refuse(
+                        "allocation_pct",
+                        ViolationCode::WrongType,
+                        format!("must be a number from 0 to 1, not {}", kind(&value)),
+                        Some(&value),
+                    );
                     None
                 }
             }
         });
         let attributes = fields.object("attributes").unwrap_or_default();
         fields.extend(check_attributes(&attributes));
-        Self { validity, description, allocation_pct, attributes }
+        Self {
+            validity,
+            description,
+            allocation_pct,
+            attributes,
+        }
     }
 
     /// The draft as a request body: what a merge patch is applied to.
@@ -91,7 +130,11 @@ impl EdgeDraft {
         put("valid_from", json!(self.validity.from));
         put("valid_to", json!(self.validity.to));
         put("description", json!(self.description));
-        put("allocation_pct", self.allocation_pct.map_or(Value::Null, |share| json!(f64::try_from(share).unwrap_or_default())));
+        put(
+            "allocation_pct",
+            self.allocation_pct
+                .map_or(Value::Null, |share| json!(f64::try_from(share).unwrap_or_default())),
+        );
         put("attributes", Value::Object(self.attributes.clone()));
         body
     }
@@ -113,16 +156,30 @@ fn check_attributes(attributes: &Map<String, Value>) -> Vec<Violation> {
     let whole = Value::Object(attributes.clone());
     if whole.to_string().len() > MAX_ATTRIBUTE_BYTES {
         violations.push(
-            Violation::new("attributes", ViolationCode::TooLong, format!("are larger than {MAX_ATTRIBUTE_BYTES} bytes")).accepts("max_bytes", MAX_ATTRIBUTE_BYTES),
+            Violation::new(
+                "attributes",
+                ViolationCode::TooLong,
+                format!("are larger than {MAX_ATTRIBUTE_BYTES} bytes"),
+            )
+            .accepts("max_bytes", MAX_ATTRIBUTE_BYTES),
         );
     }
     if depth(&whole) > MAX_ATTRIBUTE_DEPTH + 1 {
         violations.push(
-            Violation::new("attributes", ViolationCode::TooLong, format!("are nested more than {MAX_ATTRIBUTE_DEPTH} deep")).accepts("max_depth", MAX_ATTRIBUTE_DEPTH),
+            Violation::new(
+                "attributes",
+                ViolationCode::TooLong,
+                format!("are nested more than {MAX_ATTRIBUTE_DEPTH} deep"),
+            )
+            .accepts("max_depth", MAX_ATTRIBUTE_DEPTH),
         );
     }
     if contains_nul(&whole) {
-        violations.push(Violation::new("attributes", ViolationCode::PatternMismatch, "must not contain NUL characters"));
+        violations.push(Violation::new(
+            "attributes",
+            ViolationCode::PatternMismatch,
+            "must not contain NUL characters",
+        ));
     }
     violations
 }
@@ -162,8 +219,14 @@ mod tests {
             (("2020-01-01", ""), ("2019-01-01", "2019-12-31"), false),
             (("2020-01-01", "2022-12-31"), ("2021-01-01", "2021-02-01"), true),
         ] {
-            let a = Validity { from: day(a.0), to: day(a.1) };
-            let b = Validity { from: day(b.0), to: day(b.1) };
+            let a = Validity {
+                from: day(a.0),
+                to: day(a.1),
+            };
+            let b = Validity {
+                from: day(b.0),
+                to: day(b.1),
+            };
             assert_eq!((a.overlaps(b), b.overlaps(a)), (expected, expected), "{a:?} {b:?}");
         }
     }
@@ -171,7 +234,7 @@ mod tests {
     #[test]
     fn shares_and_attributes_are_checked() {
         let body = json!({"allocation_pct": 1.5, "valid_from": "2026-01-02", "valid_to": "2026-01-01", "status": "archived",
-            "attributes": {"note": "a\u0000b"}});
+            "attributes": {"note": "a\u{0}b"}});
         let mut fields = Fields::new(body.as_object().unwrap().clone());
         EdgeDraft::read(&mut fields);
         let found: Vec<_> = fields.finish().into_iter().map(|v| v.field).collect();

@@ -56,10 +56,13 @@ impl RelationshipFilter {
         sql.push(store::COLUMNS);
         self.push_from(&mut sql)?;
         if let Place::Cursor(Some(cursor)) = &request.position {
-            sql.push(" and r.id > ").push_bind(decode_cursor::<Uuid>(&self.identity(), cursor)?);
+            sql.push(" and r.id > ")
+                .push_bind(decode_cursor::<Uuid>(&self.identity(), cursor)?);
         }
-        sql.push(" order by r.id limit ").push_bind(i64::try_from(request.limit + 1).unwrap_or(i64::MAX));
-        sql.push(" offset ").push_bind(i64::try_from(request.offset()).unwrap_or(i64::MAX));
+        sql.push(" order by r.id limit ")
+            .push_bind(i64::try_from(request.limit + 1).unwrap_or(i64::MAX));
+        sql.push(" offset ")
+            .push_bind(i64::try_from(request.offset()).unwrap_or(i64::MAX));
         let rows = sql.build_query_as().fetch_all(&mut *conn).await?;
         let total = if request.count {
             let mut sql = QueryBuilder::new("select count(*)");
@@ -81,7 +84,11 @@ impl RelationshipFilter {
             Some(_) => return Err(Error::invalid("status must be active, archived or any").at("status")),
         };
         if let Some(card) = self.card_id {
-            sql.push(" and (r.source_id = ").push_bind(card).push(" or r.target_id = ").push_bind(card).push(")");
+            sql.push(" and (r.source_id = ")
+                .push_bind(card)
+                .push(" or r.target_id = ")
+                .push_bind(card)
+                .push(")");
         }
         if let Some(source) = self.source_id {
             sql.push(" and r.source_id = ").push_bind(source);
@@ -93,8 +100,11 @@ impl RelationshipFilter {
             sql.push(" and r.type = any(").push_bind(self.r#type.clone()).push(")");
         }
         if let Some(date) = self.target_date {
-            sql.push(" and (r.valid_from is null or r.valid_from <= ").push_bind(date);
-            sql.push(") and (r.valid_to is null or r.valid_to >= ").push_bind(date).push(")");
+            sql.push(" and (r.valid_from is null or r.valid_from <= ")
+                .push_bind(date);
+            sql.push(") and (r.valid_to is null or r.valid_to >= ")
+                .push_bind(date)
+                .push(")");
         }
         Ok(())
     }

@@ -5,7 +5,6 @@ mod cost_flow;
 mod draft;
 pub mod list;
 pub mod ontology;
-mod ontology_routes;
 mod routes;
 pub mod rules;
 pub mod store;

@@ -6,12 +6,11 @@ use axum::{
     response::Response,
 };
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{RelationshipView, list::RelationshipFilter, ontology_routes, store};
+use super::{RelationshipView, list::RelationshipFilter, store};
 use crate::{
     app::AppState,
     auth::{Allowed, right},
@@ -30,7 +29,6 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(list_relationships))
         .routes(routes!(get_relationship))
         .routes(routes!(list_around))
-        .merge(ontology_routes::routes())
 }
 
 /// List relationships
@@ -70,7 +68,9 @@ pub async fn get_relationship(
     _: NoQuery,
 ) -> Result<Response> {
     let mut conn = state.db.acquire().await?;
-    let row = store::find_relationship(&mut conn, id).await?.ok_or_else(|| Error::not_found("relationship", id))?;
+    let row = store::find_relationship(&mut conn, id)
+        .await?
+        .ok_or_else(|| Error::not_found("relationship", id))?;
     let version = row.version;
     validated(&headers, Some(version), &RelationshipView::from(row))
 }
@@ -133,16 +133,28 @@ pub async fn list_around(
     Query(parameters): Query<AroundParameters>,
 ) -> Result<Response> {
     let mut conn = state.db.acquire().await?;
-    card::store::find_card(&mut conn, id).await?.filter(|c| c.deleted_at.is_none()).ok_or_else(|| Error::not_found("card", id))?;
+    card::store::find_card(&mut conn, id)
+        .await?
+        .filter(|c| c.deleted_at.is_none())
+        .ok_or_else(|| Error::not_found("card", id))?;
     let found = store::around(&mut conn, id, parameters.target_date).await?;
     let total = found.len();
     let ontology = state.ontology.load();
     let mut groups: Vec<Group> = Vec::new();
     for (row, other) in found {
         let direction = if row.source_id == id { "out" } else { "in" };
-        let inverse_label = ontology.row(row.rule_id).map(|rule| rule.inverse_label.clone()).unwrap_or_default();
-        let neighbour = Neighbour { card: other, relationship: row.into() };
-        match groups.iter_mut().find(|g| g.r#type == neighbour.relationship.edge_type && g.direction == direction) {
+        let inverse_label = ontology
+            .row(row.rule_id)
+            .map(|rule| rule.inverse_label.clone())
+            .unwrap_or_default();
+        let neighbour = Neighbour {
+            card: other,
+            relationship: row.into(),
+        };
+        match groups
+            .iter_mut()
+            .find(|g| g.r#type == neighbour.relationship.edge_type && g.direction == direction)
+        {
             Some(group) => group.relationships.push(neighbour),
             None => groups.push(Group {
                 r#type: neighbour.relationship.edge_type.clone(),

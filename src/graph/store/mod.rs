@@ -193,9 +193,14 @@ impl Graph {
         if known.is_some_and(|ix| self.card(ix).version > input.version) {
             return false;
         }
-        let node = self.node_of(input);
+        let mut node = self.node_of(input);
         if let Some(held) = known.and_then(|ix| self.nodes.get_mut(ix.at())) {
             let (out, inc) = (Arc::clone(&held.out), Arc::clone(&held.inc));
+            let card = Arc::make_mut(&mut node.card);
+            card.quality_score = card.quality_score.or(held.card.quality_score);
+            if input.computed.is_none() {
+                card.computed.clone_from(&held.card.computed);
+            }
             *held = Node { out, inc, ..node };
             return true;
         }
@@ -207,13 +212,14 @@ impl Graph {
         true
     }
 
-    /// Sets a card's computed quality, which takes no part in its version.
-    pub fn set_quality(&mut self, id: Uuid, quality_score: Option<u8>) {
-        if let Some(ix) = self.find(id)
-            && self.card(ix).quality_score != quality_score
-            && let Some(node) = self.nodes.get_mut(ix.at())
-        {
-            Arc::make_mut(&mut node.card).quality_score = quality_score;
+    /// Sets a card's computed values, which take no part in its version.
+    pub fn set_scores(&mut self, id: Uuid, quality_score: Option<u8>, computed: Option<&str>) {
+        if let Some(node) = self.find(id).and_then(|ix| self.nodes.get_mut(ix.at())) {
+            let card = Arc::make_mut(&mut node.card);
+            card.quality_score = quality_score.or(card.quality_score);
+            if let Some(computed) = computed {
+                card.computed = compact(computed);
+            }
         }
     }
 
@@ -332,6 +338,7 @@ impl Graph {
             business_criticality: input.business_criticality,
             criticality_source: input.criticality_source,
             quality_score: input.quality_score,
+            computed: input.computed.as_deref().and_then(compact),
             version: input.version,
             created_at: input.created_at,
             updated_at: input.updated_at,
@@ -424,4 +431,8 @@ fn detail_of(input: &EdgeInput) -> EdgeDetail {
         updated_at: input.updated_at,
         more,
     }
+}
+/// Computed values worth keeping: most cards have none.
+fn compact(json: &str) -> Option<Box<str>> {
+    (!matches!(json, "" | "{}")).then(|| json.into())
 }

@@ -25,7 +25,8 @@ pub(super) struct Plain {
 #[derive(Clone, Debug)]
 pub(super) struct Card {
     pub(super) id: Uuid,
-    pub(super) card_type: usize,
+    /// One of `TYPES`.
+    pub(super) kind: usize,
     /// 0, 1 present; 2 not begun; 3 ended; 4 deleted.
     pub(super) state: usize,
     pub(super) sub_category: usize,
@@ -62,7 +63,7 @@ impl Card {
         lifecycle[phase] = date;
         CardInput {
             id: self.id,
-            card_type: TYPES[self.card_type].to_owned(),
+            card_type: TYPES[self.kind].to_owned(),
             name: format!("Card {}", self.id),
             name_key: format!("card {}", self.id),
             lifecycle,
@@ -134,18 +135,27 @@ fn scattered(n: usize, salt: u64) -> Uuid {
     Uuid::from_u64_pair((n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt, n as u64)
 }
 
+/// Which end of an edge of a row should be of which type, mostly: so that default groups happen.
+const FITTING: [(&str, bool, usize); 6] = [
+    ("SUPPORTS", true, 0),
+    ("SUPPORTS", false, 1),
+    ("PART_OF", false, 3),
+    ("LOCATED_AT", true, 3),
+    ("PROVIDES", true, 0),
+    ("CONSUMES", false, 4),
+];
+
 /// Mostly what counts, sometimes what does not.
 pub(super) fn world(cards: usize, edges: usize) -> impl Strategy<Value = Plain> {
-    let card = (0..TYPES.len(), 0..10usize, 0..3usize);
-    // A quarter of the edges touch one of the first two cards: hubs.
+    let card = (0..TYPES.len(), 0..14usize, 0..3usize);
     let edge = (
         0..cards,
         0..cards,
         0..4u8,
         0..ROWS.len(),
+        0..16usize,
         0..12usize,
-        0..8usize,
-        0..5usize,
+        0..6usize,
     );
     let lists = (
         prop::collection::vec(card, 2..=cards),
@@ -153,30 +163,46 @@ pub(super) fn world(cards: usize, edges: usize) -> impl Strategy<Value = Plain> 
         any::<u64>(),
     );
     lists.prop_map(|(cards, edges, salt)| {
-        let of_card = |(n, (card_type, state, sub_category)): (usize, (usize, usize, usize))| Card {
+        let of_card = |(n, (kind, state, sub_category)): (usize, (usize, usize, usize))| Card {
             id: scattered(n, salt),
-            card_type,
-            state: state.saturating_sub(5),
+            kind,
+            state: state.saturating_sub(9),
             sub_category,
         };
         let cards: Vec<Card> = cards.into_iter().enumerate().map(of_card).collect();
-        let edges = edges
-            .into_iter()
-            .enumerate()
-            .filter_map(|(n, (source, target, hub, row, state, said, group))| {
-                let source = source % cards.len();
-                let target = if hub == 0 { target % 2 } else { target % cards.len() };
-                let edge = Edge {
-                    id: scattered(n, !salt),
-                    source,
-                    target,
-                    row,
-                    state: state.saturating_sub(5),
-                    said,
-                    group,
-                };
-                (source != target).then_some(edge)
-            });
+        let edges =
+            edges
+                .into_iter()
+                .enumerate()
+                .filter_map(|(n, (source, target, shape, row, state, said, group))| {
+                    let mut ends = [source % cards.len(), target % cards.len()];
+                    match shape {
+                        // A quarter of the edges touch one of the first two cards: hubs.
+                        0 => ends[1] %= 2,
+                        1 => {}
+                        _ => {
+                            for (_, is_source, of) in FITTING.iter().filter(|(name, ..)| *name == ROWS[row].0) {
+                                let fitting: Vec<usize> =
+                                    (0..cards.len()).filter(|card| cards[*card].kind == *of).collect();
+                                let end = &mut ends[usize::from(!is_source)];
+                                *end = fitting.get(*end % fitting.len().max(1)).copied().unwrap_or(*end);
+                            }
+                        }
+                    }
+                    let [source, target] = ends;
+                    let state = state.saturating_sub(9);
+                    let (said, group) = (said.saturating_sub(4), group.saturating_sub(1));
+                    let edge = Edge {
+                        id: scattered(n, !salt),
+                        source,
+                        target,
+                        row,
+                        state,
+                        said,
+                        group,
+                    };
+                    (source != target).then_some(edge)
+                });
         Plain {
             edges: edges.collect(),
             cards,

@@ -1,5 +1,6 @@
 //! Worlds to ask: a hand-made one by names for tables, and generated ones for properties.
 
+mod answers;
 mod generated;
 mod oracle;
 mod properties;
@@ -9,7 +10,7 @@ mod updates;
 use chrono::NaiveDate;
 use uuid::Uuid;
 
-use super::*;
+use super::{question::CardRef, *};
 
 /// The date every test asks about.
 fn today() -> NaiveDate {
@@ -126,4 +127,27 @@ impl World {
 
 fn at(graph: &Graph, name: &str) -> NodeIx {
     graph.find(id(name)).unwrap()
+}
+
+/// Enough cards for most tables.
+const PEOPLE: &[(&str, &[&str])] = &[
+    ("Application", &["crm", "erp", "web"]),
+    ("BusinessCapability", &["sales", "trade"]),
+    ("ITComponent", &["db1", "db2", "os1"]),
+    ("Platform", &["cloud"]),
+    ("Interface", &["api"]),
+    ("Location", &["berlin", "bonn", "rack"]),
+    ("DataObject", &["order"]),
+];
+
+fn world(edges: &[&str]) -> World {
+    World::new(PEOPLE).edges(edges)
+}
+
+fn names(cards: &[CardRef]) -> String {
+    cards
+        .iter()
+        .map(|card| card.name.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

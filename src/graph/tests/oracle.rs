@@ -60,7 +60,7 @@ impl<'a> Oracle<'a> {
     }
 
     pub(super) fn card_type(&self, card: usize) -> &'static str {
-        TYPES[self.world.cards[card].card_type]
+        TYPES[self.world.cards[card].kind]
     }
 
     pub(super) fn ids(&self, cards: &[usize]) -> Vec<Uuid> {

@@ -1,7 +1,7 @@
 //! `POST /cards/bulk` and `POST /relationships/bulk`: the same batch language, under the name a client looks for.
 
 use axum::{extract::State, http::StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{
@@ -59,16 +59,28 @@ pub struct BulkOperation {
     tags: Option<Vec<String>>,
 }
 
-async fn bulk(state: &AppState, allowed: &Allowed<right::Edit>, request: &WriteRequest, body: serde_json::Map<String, Value>) -> Result<Answer> {
-    let sent = if request.is_keyed() { Value::Object(body.clone()) } else { Value::Null };
+async fn bulk(
+    state: &AppState,
+    allowed: &Allowed<right::Edit>,
+    request: &WriteRequest,
+    body: serde_json::Map<String, Value>,
+) -> Result<Answer> {
+    let sent = if request.is_keyed() {
+        Value::Object(body.clone())
+    } else {
+        Value::Null
+    };
     let batch = BulkRequest::read(body)?;
     let author = request.author(batch.reason.clone());
+    let (author, batch) = (&author, &batch);
     let answer = request
-        .run(state, &sent, async |conn| {
-            let mut writer = Writer::new(state, conn, &author);
-            let report: BulkReport = batch.run(&mut writer, &allowed.0).await?;
-            writer.finish().await?;
-            Answer::json(StatusCode::OK, &report)
+        .run(state, &sent, |conn, _| {
+            Box::pin(async move {
+                let mut writer = Writer::new(state, conn, author);
+                let report: BulkReport = batch.run(&mut writer, &allowed.0).await?;
+                writer.finish().await?;
+                Answer::json(StatusCode::OK, &report)
+            })
         })
         .await?;
     tracing::info!("Batch written");

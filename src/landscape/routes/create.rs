@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::{
@@ -22,7 +22,10 @@ use axum::extract::State;
 
 /// A card as clients send it.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body, which is read field by field so that all violations come back at once")]
+#[expect(
+    dead_code,
+    reason = "describes the body, which is read field by field so that all violations come back at once"
+)]
 #[schema(example = json!({
     "type": "Application", "name": "Customer Portal", "tags": ["web"], "technical_fit": 3, "business_criticality": "Tier 2",
     "lifecycle": {"active": "2021-04-01"}, "attributes": {"hosting_type": "SaaS"}
@@ -73,7 +76,11 @@ struct Created<'a> {
 
 /// Takes the reason for a change out of a body.
 pub fn change_reason(body: &mut Map<String, Value>) -> Result<Option<String>> {
-    let mut fields = Fields::new(body.remove("change_reason").map(|r| Map::from_iter([("change_reason".to_owned(), r)])).unwrap_or_default());
+    let mut fields = Fields::new(
+        body.remove("change_reason")
+            .map(|r| Map::from_iter([("change_reason".to_owned(), r)]))
+            .unwrap_or_default(),
+    );
     let reason = fields.text("change_reason", 500);
     fields.done()?;
     Ok(reason)
@@ -110,25 +117,44 @@ pub async fn create_card(
     let draft = CardDraft::read(&metamodel, &mut fields);
     fields.done()?;
     let on = state.clock.today();
+    let (state, author, draft, edges) = (&state, &author, &draft, &edges);
     let outcome = request
-        .run(&state, &sent, async |conn| {
-            let mut writer = Writer::new(&state, conn, &author);
-            let row = writer.create_card(None, &draft).await?;
-            let mut made = Vec::new();
-            for (index, (edge_type, other, outgoing, edge)) in edges.iter().enumerate() {
-                let at = |error: Error| {
-                    let field = error.field.clone().map_or(String::new(), |f| format!(".{f}"));
-                    error.at(format!("relationships[{index}]{field}"))
-                };
-                let other = writer.resolve(other, &[]).await.map_err(at)?;
-                let (source, target) = if *outgoing { (row.id, other) } else { (other, row.id) };
-                let edge = NewEdge { id: None, edge_type: edge_type.clone(), source, target, draft: edge.clone() };
-                made.push(RelationshipView::from(writer.create_relationship(&edge).await.map_err(at)?));
-            }
-            writer.finish().await?;
-            let (id, version) = (row.id, row.version);
-            let card = CardView::new(row, on);
-            Ok(Answer::json(StatusCode::CREATED, &Created { card: &card, relationships: &made })?.versioned(version).located(format!("/api/v1/cards/{id}")))
+        .run(state, &sent, |conn, _| {
+            Box::pin(async move {
+                let mut writer = Writer::new(state, conn, author);
+                let row = writer.create_card(None, draft).await?;
+                let mut made = Vec::new();
+                for (index, (edge_type, other, outgoing, edge)) in edges.iter().enumerate() {
+                    let at = |error: Error| {
+                        let field = error.field.clone().map_or(String::new(), |f| format!(".{f}"));
+                        error.at(format!("relationships[{index}]{field}"))
+                    };
+                    let other = writer.resolve(other, &[]).await.map_err(at)?;
+                    let (source, target) = if *outgoing { (row.id, other) } else { (other, row.id) };
+                    let edge = NewEdge {
+                        id: None,
+                        edge_type: edge_type.clone(),
+                        source,
+                        target,
+                        draft: edge.clone(),
+                    };
+                    made.push(RelationshipView::from(
+                        writer.create_relationship(&edge).await.map_err(at)?,
+                    ));
+                }
+                writer.finish().await?;
+                let (id, version) = (row.id, row.version);
+                let card = CardView::new(row, on);
+                Ok(Answer::json(
+                    StatusCode::CREATED,
+                    &Created {
+                        card: &card,
+                        relationships: &made,
+                    },
+                )?
+                .versioned(version)
+                .located(format!("/api/v1/cards/{id}")))
+            })
         })
         .await;
     match outcome {
@@ -136,13 +162,17 @@ pub async fn create_card(
             tracing::info!(card_type = %draft.card_type, "Card created");
             Ok(answer)
         }
-        Err(error) => Err(name_holder(&state, error).await),
+        Err(error) => Err(name_holder(state, error).await),
     }
 }
 
 /// Completes a name conflict with the id of the card that holds the name.
 pub async fn name_holder(state: &AppState, error: Error) -> Error {
-    let incomplete = error.code == crate::error::Code::Conflict && error.details.as_ref().is_some_and(|d| d["name"].is_string() && d["existing_id"].is_null());
+    let incomplete = error.code == crate::error::Code::Conflict
+        && error
+            .details
+            .as_ref()
+            .is_some_and(|d| d["name"].is_string() && d["existing_id"].is_null());
     if !incomplete {
         return error;
     }
@@ -159,11 +189,21 @@ fn read_relationships(fields: &mut Fields) -> Vec<EdgeOfCard> {
         None => return Vec::new(),
         Some(Value::Array(items)) if items.len() <= 200 => items,
         Some(Value::Array(_)) => {
-            fields.refuse("relationships", ViolationCode::TooLong, "at most 200 at a time; use /cards/bulk for more", None);
+            fields.refuse(
+                "relationships",
+                ViolationCode::TooLong,
+                "at most 200 at a time; use /cards/bulk for more",
+                None,
+            );
             return Vec::new();
         }
         Some(other) => {
-            fields.refuse("relationships", ViolationCode::WrongType, "must be a list", Some(&other));
+            fields.refuse(
+                "relationships",
+                ViolationCode::WrongType,
+                "must be a list",
+                Some(&other),
+            );
             return Vec::new();
         }
     };
@@ -179,7 +219,12 @@ fn read_relationships(fields: &mut Fields) -> Vec<EdgeOfCard> {
         let target = Reference::read(&mut inner, "target");
         let source = Reference::read(&mut inner, "source");
         if target.is_some() == source.is_some() {
-            inner.refuse("target", ViolationCode::Required, "give either target or source; the other end is the new card", None);
+            inner.refuse(
+                "target",
+                ViolationCode::Required,
+                "give either target or source; the other end is the new card",
+                None,
+            );
         }
         let draft = EdgeDraft::read(&mut inner);
         let outgoing = target.is_some();

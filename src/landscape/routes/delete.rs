@@ -40,7 +40,9 @@ pub struct RestoreParameters {
 
 fn reason(text: Option<String>) -> Result<Option<String>> {
     match text {
-        Some(text) if text.chars().count() > 500 => Err(Error::invalid("change_reason has more than 500 characters").at("change_reason")),
+        Some(text) if text.chars().count() > 500 => {
+            Err(Error::invalid("change_reason has more than 500 characters").at("change_reason"))
+        }
         other => Ok(other),
     }
 }
@@ -70,14 +72,17 @@ pub async fn delete_card(
     Query(parameters): Query<DeleteParameters>,
 ) -> Result<Answer> {
     let author = request.author(reason(parameters.change_reason)?);
+    let (state, author) = (&state, &author);
     let answer = request
-        .run(&state, &json!(null), async |conn| {
-            let mut writer = Writer::new(&state, conn, &author);
-            let card = writer.lock_card(id, IfMatch::Any).await?;
-            demand.required()?.check(card.version)?;
-            let report = writer.delete_card(&card).await?;
-            writer.finish().await?;
-            Answer::json(StatusCode::OK, &report)
+        .run(state, &json!(null), |conn, _| {
+            Box::pin(async move {
+                let mut writer = Writer::new(state, conn, author);
+                let card = writer.lock_card(id, IfMatch::Any).await?;
+                demand.required()?.check(card.version)?;
+                let report = writer.delete_card(&card).await?;
+                writer.finish().await?;
+                Answer::json(StatusCode::OK, &report)
+            })
         })
         .await?;
     tracing::info!(card_id = %id, "Card deleted");
@@ -107,12 +112,15 @@ pub async fn restore_card(
 ) -> Result<Answer> {
     let force = parameters.force.unwrap_or(false);
     let author = request.author(reason(parameters.change_reason)?);
+    let (state, author) = (&state, &author);
     let answer = request
-        .run(&state, &json!(null), async |conn| {
-            let mut writer = Writer::new(&state, conn, &author);
-            let report = writer.restore_card(id, force).await?;
-            writer.finish().await?;
-            Answer::json(StatusCode::OK, &report)
+        .run(state, &json!(null), |conn, _| {
+            Box::pin(async move {
+                let mut writer = Writer::new(state, conn, author);
+                let report = writer.restore_card(id, force).await?;
+                writer.finish().await?;
+                Answer::json(StatusCode::OK, &report)
+            })
         })
         .await?;
     tracing::info!(card_id = %id, "Card restored");

@@ -1,7 +1,7 @@
 //! `POST /cards/{id}/duplicate`.
 
 use axum::{extract::State, http::StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -59,33 +59,50 @@ pub async fn duplicate_card(
     let mut body = body;
     let author = request.author(change_reason(&mut body)?);
     let mut fields = Fields::new(body);
-    let name = if fields.has("name") { Some(fields.required_text("name", MAX_NAME)) } else { None };
+    let name = if fields.has("name") {
+        Some(fields.required_text("name", MAX_NAME))
+    } else {
+        None
+    };
     fields.done()?;
+    let (state, author, name) = (&state, &author, &name);
     let outcome = request
-        .run(&state, &sent, async |conn| {
-            let mut writer = Writer::new(&state, conn, &author);
-            let original = card::store::find_card(writer.conn(), id).await?.filter(|c| c.deleted_at.is_none());
-            let original = original.ok_or_else(|| Error::not_found("card", id))?;
-            let mut draft = CardDraft::from(&original);
-            draft.name = match &name {
-                Some(name) => name.trim().to_owned(),
-                None => copy_name(&original.name),
-            };
-            draft.name_key = name_key(&draft.name);
-            draft.attributes.remove("external_ids");
-            let row = writer.create_card(None, &draft).await?;
-            writer.finish().await?;
-            let (id, version) = (row.id, row.version);
-            Ok(Answer::json(StatusCode::CREATED, &CardView::new(row, state.clock.today()))?.versioned(version).located(format!("/api/v1/cards/{id}")))
+        .run(state, &sent, |conn, _| {
+            Box::pin(async move {
+                let mut writer = Writer::new(state, conn, author);
+                let original = card::store::find_card(writer.conn(), id)
+                    .await?
+                    .filter(|c| c.deleted_at.is_none());
+                let original = original.ok_or_else(|| Error::not_found("card", id))?;
+                let mut draft = CardDraft::from(&original);
+                draft.name = match name {
+                    Some(name) => name.trim().to_owned(),
+                    None => copy_name(&original.name),
+                };
+                draft.name_key = name_key(&draft.name);
+                draft.attributes.remove("external_ids");
+                let row = writer.create_card(None, &draft).await?;
+                writer.finish().await?;
+                let (id, version) = (row.id, row.version);
+                Ok(
+                    Answer::json(StatusCode::CREATED, &CardView::new(row, state.clock.today()))?
+                        .versioned(version)
+                        .located(format!("/api/v1/cards/{id}")),
+                )
+            })
         })
         .await;
     match outcome {
         Ok(answer) => Ok(answer),
-        Err(error) => Err(name_holder(&state, error).await),
+        Err(error) => Err(name_holder(state, error).await),
     }
 }
 
 fn copy_name(original: &str) -> String {
     const SUFFIX: &str = " (copy)";
-    original.chars().take(MAX_NAME - SUFFIX.len()).chain(SUFFIX.chars()).collect()
+    original
+        .chars()
+        .take(MAX_NAME - SUFFIX.len())
+        .chain(SUFFIX.chars())
+        .collect()
 }

@@ -21,5 +21,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(bulk::bulk_cards))
         .routes(routes!(bulk::bulk_relationships))
         .routes(routes!(relationships::create_relationship))
-        .routes(routes!(relationships::patch_relationship, relationships::delete_relationship))
+        .routes(routes!(
+            relationships::patch_relationship,
+            relationships::delete_relationship
+        ))
 }

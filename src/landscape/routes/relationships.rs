@@ -1,7 +1,7 @@
 //! Routes that write relationships.
 
 use axum::{extract::State, http::StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -21,7 +21,10 @@ use crate::{
 
 /// A relationship as clients send it.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body, which is read field by field so that all violations come back at once")]
+#[expect(
+    dead_code,
+    reason = "describes the body, which is read field by field so that all violations come back at once"
+)]
 #[schema(example = json!({"type": "RELIES_ON", "source": {"type": "Application", "name": "CRM"},
     "target": {"type": "ITComponent", "name": "Postgres"}, "valid_from": "2024-01-01"}))]
 pub struct RelationshipBody {
@@ -105,14 +108,17 @@ pub async fn create_relationship(
     let sent = Value::Object(body.clone());
     let mut body = body;
     let author = request.author(change_reason(&mut body)?);
+    let (state, author, body) = (&state, &author, &body);
     let answer = request
-        .run(&state, &sent, async |conn| {
-            let mut writer = Writer::new(&state, conn, &author);
-            let edge = read_edge(&mut writer, body.clone(), &[]).await?;
-            let row = writer.create_relationship(&edge).await?;
-            writer.finish().await?;
-            let location = format!("/api/v1/relationships/{}", row.id);
-            Ok(answer(StatusCode::CREATED, row)?.located(location))
+        .run(state, &sent, |conn, _| {
+            Box::pin(async move {
+                let mut writer = Writer::new(state, conn, author);
+                let edge = read_edge(&mut writer, body.clone(), &[]).await?;
+                let row = writer.create_relationship(&edge).await?;
+                writer.finish().await?;
+                let location = format!("/api/v1/relationships/{}", row.id);
+                Ok(answer(StatusCode::CREATED, row)?.located(location))
+            })
         })
         .await?;
     tracing::info!("Relationship created");
@@ -147,13 +153,16 @@ pub async fn patch_relationship(
     let sent = Value::Object(body.clone());
     let mut body = body;
     let author = request.author(change_reason(&mut body)?);
+    let (state, author, body) = (&state, &author, &body);
     let answer = request
-        .run(&state, &sent, async |conn| {
-            let mut writer = Writer::new(&state, conn, &author);
-            let before = writer.lock_relationship(id, demand).await?;
-            let (row, _) = writer.patch_relationship(before, &body).await?;
-            writer.finish().await?;
-            answer(StatusCode::OK, row)
+        .run(state, &sent, |conn, _| {
+            Box::pin(async move {
+                let mut writer = Writer::new(state, conn, author);
+                let before = writer.lock_relationship(id, demand).await?;
+                let (row, _) = writer.patch_relationship(before, body).await?;
+                writer.finish().await?;
+                answer(StatusCode::OK, row)
+            })
         })
         .await?;
     tracing::info!(relationship_id = %id, "Relationship changed");
@@ -184,14 +193,17 @@ pub async fn delete_relationship(
     _: NoQuery,
 ) -> Result<Answer> {
     let author = request.author(None);
+    let (state, author) = (&state, &author);
     let answer = request
-        .run(&state, &Value::Null, async |conn| {
-            let mut writer = Writer::new(&state, conn, &author);
-            let before = writer.lock_relationship(id, IfMatch::Any).await?;
-            demand.required()?.check(before.version)?;
-            writer.archive_relationship(&before).await?;
-            writer.finish().await?;
-            Ok(Answer::empty())
+        .run(state, &Value::Null, |conn, _| {
+            Box::pin(async move {
+                let mut writer = Writer::new(state, conn, author);
+                let before = writer.lock_relationship(id, IfMatch::Any).await?;
+                demand.required()?.check(before.version)?;
+                writer.archive_relationship(&before).await?;
+                writer.finish().await?;
+                Ok(Answer::empty())
+            })
         })
         .await?;
     tracing::info!(relationship_id = %id, "Relationship archived");

@@ -68,33 +68,41 @@ pub async fn put_card(
     check_id(&mut body, id)?;
     let author = request.author(change_reason(&mut body)?);
     let draft = CardDraft::parse(&state.metamodel.load(), body)?;
+    let (state, author, draft, allowed) = (&state, &author, &draft, &allowed);
     let outcome = request
-        .run(&state, &sent, async |conn| {
-            let mut writer = Writer::new(&state, conn, &author);
-            let answer = match card::store::lock_card(writer.conn(), id).await? {
-                None => {
-                    allowed.0.require(Permission::Create)?;
-                    if let IfMatch::Version(version) = demand {
-                        return Err(Error::new(Code::PreconditionFailed, "There is no such card").with(json!({ "current_version": null, "given_version": version })));
+        .run(state, &sent, |conn, _| {
+            Box::pin(async move {
+                let mut writer = Writer::new(state, conn, author);
+                let answer = match card::store::lock_card(writer.conn(), id).await? {
+                    None => {
+                        allowed.0.require(Permission::Create)?;
+                        if let IfMatch::Version(version) = demand {
+                            return Err(Error::new(Code::PreconditionFailed, "There is no such card")
+                                .with(json!({ "current_version": null, "given_version": version })));
+                        }
+                        let row = writer.create_card(Some(id), draft).await?;
+                        answer(state, StatusCode::CREATED, row)?.located(format!("/api/v1/cards/{id}"))
                     }
-                    let row = writer.create_card(Some(id), &draft).await?;
-                    answer(&state, StatusCode::CREATED, row)?.located(format!("/api/v1/cards/{id}"))
-                }
-                Some(before) => {
-                    demand.required()?;
-                    if before.deleted_at.is_some() {
-                        return Err(Error::new(Code::Conflict, "This id belongs to a deleted card; restore it instead").with(json!({ "existing_id": id, "deleted": true })));
+                    Some(before) => {
+                        demand.required()?;
+                        if before.deleted_at.is_some() {
+                            return Err(Error::new(
+                                Code::Conflict,
+                                "This id belongs to a deleted card; restore it instead",
+                            )
+                            .with(json!({ "existing_id": id, "deleted": true })));
+                        }
+                        demand.check(before.version)?;
+                        let mut fields = Fields::new(Map::new());
+                        CardDraft::from(&before).same_type(draft, &mut fields);
+                        fields.done()?;
+                        let (row, _) = writer.update_card(before, draft).await?;
+                        answer(state, StatusCode::OK, row)?
                     }
-                    demand.check(before.version)?;
-                    let mut fields = Fields::new(Map::new());
-                    CardDraft::from(&before).same_type(&draft, &mut fields);
-                    fields.done()?;
-                    let (row, _) = writer.update_card(before, &draft).await?;
-                    answer(&state, StatusCode::OK, row)?
-                }
-            };
-            writer.finish().await?;
-            Ok(answer)
+                };
+                writer.finish().await?;
+                Ok(answer)
+            })
         })
         .await;
     match outcome {
@@ -102,7 +110,7 @@ pub async fn put_card(
             tracing::info!(card_id = %id, "Card written");
             Ok(answer)
         }
-        Err(error) => Err(name_holder(&state, error).await),
+        Err(error) => Err(name_holder(state, error).await),
     }
 }
 
@@ -135,13 +143,16 @@ pub async fn patch_card(
     let mut body = body;
     check_id(&mut body, id)?;
     let author = request.author(change_reason(&mut body)?);
+    let (state, author, body) = (&state, &author, &body);
     let outcome = request
-        .run(&state, &sent, async |conn| {
-            let mut writer = Writer::new(&state, conn, &author);
-            let before = writer.lock_card(id, demand).await?;
-            let (row, _) = writer.patch_card(before, &body).await?;
-            writer.finish().await?;
-            answer(&state, StatusCode::OK, row)
+        .run(state, &sent, |conn, _| {
+            Box::pin(async move {
+                let mut writer = Writer::new(state, conn, author);
+                let before = writer.lock_card(id, demand).await?;
+                let (row, _) = writer.patch_card(before, body).await?;
+                writer.finish().await?;
+                answer(state, StatusCode::OK, row)
+            })
         })
         .await;
     match outcome {
@@ -149,6 +160,6 @@ pub async fn patch_card(
             tracing::info!(card_id = %id, "Card changed");
             Ok(answer)
         }
-        Err(error) => Err(name_holder(&state, error).await),
+        Err(error) => Err(name_holder(state, error).await),
     }
 }

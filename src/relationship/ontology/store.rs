@@ -37,9 +37,14 @@ impl TryFrom<Row> for RelationshipType {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
-        let unreadable = |what: &str, value: &str| Error::internal(format!("the database holds a {what} this program does not know: {value}"));
+        let unreadable = |what: &str, value: &str| {
+            Error::internal(format!(
+                "the database holds a {what} this program does not know: {value}"
+            ))
+        };
         Ok(Self {
-            cardinality: Cardinality::from_name(&row.cardinality).ok_or_else(|| unreadable("cardinality", &row.cardinality))?,
+            cardinality: Cardinality::from_name(&row.cardinality)
+                .ok_or_else(|| unreadable("cardinality", &row.cardinality))?,
             dependent: Dependent::from_name(&row.dependent).ok_or_else(|| unreadable("dependent", &row.dependent))?,
             strength: match row.strength {
                 None => None,
@@ -117,7 +122,12 @@ pub async fn insert(conn: &mut PgConnection, author: &Author, new: &Relationship
 }
 
 /// Writes a row's new state; id, source type and type stay.
-pub async fn update(conn: &mut PgConnection, author: &Author, before: &RelationshipType, after: &RelationshipType) -> Result<()> {
+pub async fn update(
+    conn: &mut PgConnection,
+    author: &Author,
+    before: &RelationshipType,
+    after: &RelationshipType,
+) -> Result<()> {
     sqlx::query!(
         "update relationship_types set target_types = $2, cardinality = $3, acyclic = $4, inverse_label = $5, dependent = $6,
                 strength = $7, attributes = $8, deprecated = $9, position = $10, version = $11 where id = $1",
@@ -140,7 +150,9 @@ pub async fn update(conn: &mut PgConnection, author: &Author, before: &Relations
 
 /// Removes a row that no edge belongs to.
 pub async fn delete(conn: &mut PgConnection, author: &Author, old: &RelationshipType) -> Result<()> {
-    sqlx::query!("delete from relationship_types where id = $1", old.id).execute(&mut *conn).await?;
+    sqlx::query!("delete from relationship_types where id = $1", old.id)
+        .execute(&mut *conn)
+        .await?;
     record(conn, author, "deleted", Some(old), None).await
 }
 
@@ -176,11 +188,23 @@ pub async fn seed_reference(conn: &mut PgConnection) -> Result<usize> {
         match present.get(&row.id) {
             None => insert(conn, &author, &row).await?,
             Some(before) => {
-                let renewed = RelationshipType { version: before.version, ..row };
+                let renewed = RelationshipType {
+                    version: before.version,
+                    ..row
+                };
                 if edited.contains(&renewed.id) || renewed == *before {
                     continue;
                 }
-                update(conn, &author, before, &RelationshipType { version: before.version + 1, ..renewed }).await?;
+                update(
+                    conn,
+                    &author,
+                    before,
+                    &RelationshipType {
+                        version: before.version + 1,
+                        ..renewed
+                    },
+                )
+                .await?;
             }
         }
         written += 1;
