@@ -118,7 +118,10 @@ impl Code {
     /// The code as clients see it, for example `NOT_FOUND`.
     #[must_use]
     pub fn name(self) -> String {
-        serde_json::to_value(self).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+        serde_json::to_value(self)
+            .ok()
+            .and_then(|v| v.as_str().map(str::to_owned))
+            .unwrap_or_default()
     }
 }
 
@@ -174,7 +177,14 @@ impl Violation {
     /// A violation of `code` at `field`.
     #[must_use]
     pub fn new(field: impl Into<String>, code: ViolationCode, message: impl Into<String>) -> Self {
-        Self { field: field.into(), code, message: message.into(), rule_id: None, provided_value: None, accepted: serde_json::Map::new() }
+        Self {
+            field: field.into(),
+            code,
+            message: message.into(),
+            rule_id: None,
+            provided_value: None,
+            accepted: serde_json::Map::new(),
+        }
     }
 
     /// Adds what was sent; long values are cut so that an answer never echoes a huge request.
@@ -182,7 +192,9 @@ impl Violation {
     pub fn provided(mut self, value: &Value) -> Self {
         self.provided_value = Some(match value {
             Value::String(s) if s.chars().count() > 200 => Value::String(s.chars().take(200).chain(['…']).collect()),
-            Value::Array(_) | Value::Object(_) if value.to_string().len() > 400 => Value::String("(large value)".into()),
+            Value::Array(_) | Value::Object(_) if value.to_string().len() > 400 => {
+                Value::String("(large value)".into())
+            }
             other => other.clone(),
         });
         self
@@ -205,7 +217,11 @@ impl Violation {
     /// The same violation seen from outside: `prefix.field`.
     #[must_use]
     pub fn within(mut self, prefix: &str) -> Self {
-        self.field = if self.field.is_empty() { prefix.to_owned() } else { format!("{prefix}.{}", self.field) };
+        self.field = if self.field.is_empty() {
+            prefix.to_owned()
+        } else {
+            format!("{prefix}.{}", self.field)
+        };
         self
     }
 }
@@ -233,7 +249,14 @@ impl Error {
     /// An error of `code` with a message for people.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), field: None, details: None, retry_after: None, source: None }
+        Self {
+            code,
+            message: message.into(),
+            field: None,
+            details: None,
+            retry_after: None,
+            source: None,
+        }
     }
 
     /// Adds machine-readable details.
@@ -272,7 +295,11 @@ impl Error {
         let field = first.map(|v| v.field.clone());
         let total = violations.len();
         let shown: Vec<_> = violations.into_iter().take(200).collect();
-        Self { field, details: Some(json!({ "violations": shown, "total": total })), ..Self::new(Code::ValidationError, message) }
+        Self {
+            field,
+            details: Some(json!({ "violations": shown, "total": total })),
+            ..Self::new(Code::ValidationError, message)
+        }
     }
 
     /// A malformed request.
@@ -284,13 +311,17 @@ impl Error {
     /// There is no `what` with this id.
     #[must_use]
     pub fn not_found(what: &str, id: impl std::fmt::Display) -> Self {
-        Self::new(Code::NotFound, format!("There is no {what} {id}")).with(json!({ "kind": what, "id": id.to_string() }))
+        Self::new(Code::NotFound, format!("There is no {what} {id}"))
+            .with(json!({ "kind": what, "id": id.to_string() }))
     }
 
     /// A defect: the cause goes to the log, the caller sees a general message.
     #[must_use]
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        let mut error = Self::new(Code::InternalServerError, "Something went wrong on the server; the request id finds it in the log");
+        let mut error = Self::new(
+            Code::InternalServerError,
+            "Something went wrong on the server; the request id finds it in the log",
+        );
         error.source = Some(source.into());
         error
     }
@@ -298,9 +329,12 @@ impl Error {
     /// A dependency does not answer; worth a retry in a second.
     #[must_use]
     pub fn unavailable(dependency: &str, source: Option<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        let mut error = Self::new(Code::ServiceUnavailable, format!("The {dependency} does not answer; try again"))
-            .with(json!({ "dependency": dependency }))
-            .retry_after(1);
+        let mut error = Self::new(
+            Code::ServiceUnavailable,
+            format!("The {dependency} does not answer; try again"),
+        )
+        .with(json!({ "dependency": dependency }))
+        .retry_after(1);
         error.source = source;
         error
     }

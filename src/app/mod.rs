@@ -1,6 +1,7 @@
 //! The state of a running instance and the only router.
 
 mod clock;
+mod gauges;
 mod router;
 mod tail;
 
@@ -10,6 +11,7 @@ use arc_swap::ArcSwap;
 use sqlx::PgPool;
 
 pub use clock::Clock;
+pub use gauges::collectors;
 pub use router::{openapi, router};
 pub use tail::Tail;
 
@@ -18,7 +20,7 @@ use crate::{
     config::Config,
     error::Result,
     graph,
-    http::rate_limit::Limiter,
+    http::{health::Health, rate_limit::Limiter},
     metamodel::{self, Metamodel},
     relationship::ontology::{self, Ontology},
     store,
@@ -56,8 +58,12 @@ pub struct App {
     pub sessions: auth::SessionCache,
     /// Rate limits of this process.
     pub limiter: Limiter,
+    /// What health checks remember.
+    pub health: Health,
     /// Follows the change log and keeps all of the above current.
     pub tail: Tail,
+    /// Set when the process is about to end: `/health/ready` says so.
+    pub shutting_down: std::sync::atomic::AtomicBool,
 }
 
 impl AppState {
@@ -75,7 +81,7 @@ impl AppState {
         let ontology = ontology::store::load(&mut conn).await?;
         let tokens = auth::Tokens::new(&config.auth, &mut conn).await?;
         drop(conn);
-        let (graph, snapshot) = graph::Embedded::load(&db, &metamodel, &ontology).await?;
+        let (graph, snapshot) = graph::Embedded::load(&db, &ontology).await?;
         let limiter = Limiter::new(&config.rate_limit);
         let tail = Tail::new(db.clone(), epoch, snapshot);
         Ok(Self(Arc::new(App {
@@ -85,7 +91,9 @@ impl AppState {
             tokens,
             sessions: auth::SessionCache::default(),
             limiter,
+            health: Health::default(),
             tail,
+            shutting_down: std::sync::atomic::AtomicBool::new(false),
             config,
             db,
             clock,

@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, header},
     middleware::{from_fn, from_fn_with_state},
 };
 use tower_http::{
@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::AppState;
 use crate::{
     auth, card,
-    config::CorsConfig,
+    config::{CorsConfig, Origins},
     graph,
     http::{health, middleware, openapi as document, rate_limit},
     landscape, metamodel, relationship,
@@ -24,12 +24,12 @@ use crate::{
 fn slices() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::new()
         .merge(auth::routes())
-        .merge(metamodel::routes())
         .merge(card::routes())
         .merge(relationship::routes())
-        .merge(landscape::routes())
-        .merge(graph::routes());
-    OpenApiRouter::with_openapi(document::base()).nest("/api/v1", api).merge(health::routes())
+        .merge(landscape::routes());
+    OpenApiRouter::with_openapi(document::base())
+        .nest("/api/v1", api)
+        .merge(health::routes())
 }
 
 /// The OpenAPI document of this program.
@@ -58,17 +58,27 @@ pub fn router(state: &AppState) -> Router {
 }
 
 fn cors(config: &CorsConfig) -> CorsLayer {
-    let exposed = ["etag", "location", "retry-after", "link", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-request-id", "x-arc-position"];
-    let origins: Vec<HeaderValue> = config.allowed_origins.iter().filter_map(|o| o.parse().ok()).collect();
-    let any = config.allowed_origins.iter().any(|o| o == "*");
+    let exposed = [
+        "etag",
+        "location",
+        "retry-after",
+        "link",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+        "x-request-id",
+        "x-arc-position",
+    ];
     let layer = CorsLayer::new()
-        .allow_methods(config.allowed_methods.iter().filter_map(|m| m.parse().ok()).collect::<Vec<axum::http::Method>>())
-        .allow_headers(config.allowed_headers.iter().filter_map(|h| h.parse().ok()).collect::<Vec<HeaderName>>())
+        .allow_methods(config.allowed_methods.clone())
+        .allow_headers(config.allowed_headers.clone())
         .expose_headers(exposed.map(HeaderName::from_static))
         .max_age(config.max_age);
-    if any {
-        layer.allow_origin(AllowOrigin::any())
-    } else {
-        layer.allow_origin(AllowOrigin::list(origins)).allow_credentials(true).vary([header::ORIGIN])
+    match &config.allowed_origins {
+        Origins::Any => layer.allow_origin(AllowOrigin::any()),
+        Origins::These(origins) => layer
+            .allow_origin(AllowOrigin::list(origins.clone()))
+            .allow_credentials(true)
+            .vary([header::ORIGIN]),
     }
 }

@@ -46,8 +46,22 @@ impl Tail {
     /// A reader that has seen everything up to `snapshot`.
     #[must_use]
     pub fn new(db: PgPool, epoch: Epoch, snapshot: Snapshot) -> Self {
-        let seen = Seen { cursor: Cursor { epoch: epoch.number, snapshot }, started: Instant::now(), writes: 0 };
-        Self { db, epoch, reading: Mutex::new(()), seen: ArcSwap::from_pointee(seen), writes: AtomicU64::new(0), announce: Notify::new() }
+        let seen = Seen {
+            cursor: Cursor {
+                epoch: epoch.number,
+                snapshot,
+            },
+            started: Instant::now(),
+            writes: 0,
+        };
+        Self {
+            db,
+            epoch,
+            reading: Mutex::new(()),
+            seen: ArcSwap::from_pointee(seen),
+            writes: AtomicU64::new(0),
+            announce: Notify::new(),
+        }
     }
 
     /// The epoch the log is in.
@@ -84,7 +98,11 @@ impl Tail {
         if !changes.is_empty() {
             apply(state, &changes).await?;
         }
-        self.seen.store(std::sync::Arc::new(Seen { cursor, started, writes }));
+        self.seen.store(std::sync::Arc::new(Seen {
+            cursor,
+            started,
+            writes,
+        }));
         Ok(())
     }
 
@@ -135,7 +153,11 @@ impl Tail {
                 () = stop.cancelled() => return,
                 () = state.tail.announce.notified() => {}
             }
-            if let Err(error) = sqlx::query("select pg_notify($1, '')").bind(CHANNEL).execute(&state.db).await {
+            if let Err(error) = sqlx::query("select pg_notify($1, '')")
+                .bind(CHANNEL)
+                .execute(&state.db)
+                .await
+            {
                 tracing::debug!(%error, "other instances will find the change by polling");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -168,9 +190,9 @@ async fn apply(state: &AppState, changes: &[Change]) -> Result<()> {
         drop(conn);
         // What an edge means may have changed for any number of edges: read them all again. The rows applied below are
         // then older than what was loaded, and ignored by their versions.
-        let (graph, _) = graph::Embedded::load(&state.db, &state.metamodel.load(), &state.ontology.load()).await?;
+        let (graph, _) = graph::Embedded::load(&state.db, &state.ontology.load()).await?;
         state.graph.replace(graph);
     }
-    state.graph.apply(changes, &state.ontology.load());
+    state.graph.apply(changes).await;
     Ok(())
 }

@@ -37,8 +37,11 @@ impl Principal {
             return Ok(());
         }
         let roles: Vec<_> = self.roles.iter().map(|r| r.name()).collect();
-        Err(Error::new(Code::InsufficientPermissions, format!("Your roles do not allow this: it needs '{}'", permission.name()))
-            .with(json!({ "required_permission": permission.name(), "user_roles": roles })))
+        Err(Error::new(
+            Code::InsufficientPermissions,
+            format!("Your roles do not allow this: it needs '{}'", permission.name()),
+        )
+        .with(json!({ "required_permission": permission.name(), "user_roles": roles })))
     }
 }
 
@@ -67,7 +70,11 @@ impl FromRequestParts<AppState> for Principal {
 }
 
 fn invalid_token(reason: &str) -> Error {
-    let text = if reason == "missing" { "Log in and send the access token as 'Authorization: Bearer …'".to_owned() } else { format!("The access token is not accepted: {reason}") };
+    let text = if reason == "missing" {
+        "Log in and send the access token as 'Authorization: Bearer …'".to_owned()
+    } else {
+        format!("The access token is not accepted: {reason}")
+    };
     Error::new(Code::InvalidToken, text).with(json!({ "reason": reason }))
 }
 

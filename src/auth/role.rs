@@ -65,7 +65,14 @@ pub enum Role {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Viewer, Self::Editor, Self::Architect, Self::Admin, Self::Auditor, Self::System];
+    pub const ALL: [Self; 6] = [
+        Self::Viewer,
+        Self::Editor,
+        Self::Architect,
+        Self::Admin,
+        Self::Auditor,
+        Self::System,
+    ];
 
     /// The name clients see, for example `viewer`.
     #[must_use]

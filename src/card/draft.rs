@@ -15,7 +15,12 @@ use crate::{
 pub struct Tier(u8);
 
 impl Tier {
-    const NAMES: [(&'static str, Self); 4] = [("Tier 1", Self(1)), ("Tier 2", Self(2)), ("Tier 3", Self(3)), ("Tier 4", Self(4))];
+    const NAMES: [(&'static str, Self); 4] = [
+        ("Tier 1", Self(1)),
+        ("Tier 2", Self(2)),
+        ("Tier 3", Self(3)),
+        ("Tier 4", Self(4)),
+    ];
 
     /// `Tier 1` … `Tier 4`.
     #[must_use]
@@ -133,7 +138,13 @@ impl CardDraft {
     pub fn to_body(&self) -> Map<String, Value> {
         let [plan, phase_in, active, phase_out, eol] = self.lifecycle.dates();
         let mut lifecycle = Map::new();
-        for (name, date) in [("plan", plan), ("phase_in", phase_in), ("active", active), ("phase_out", phase_out), ("eol", eol)] {
+        for (name, date) in [
+            ("plan", plan),
+            ("phase_in", phase_in),
+            ("active", active),
+            ("phase_out", phase_out),
+            ("eol", eol),
+        ] {
             if let Some(date) = date {
                 lifecycle.insert(name.into(), json!(date));
             }
@@ -160,7 +171,9 @@ impl CardDraft {
     pub fn patched(&self, metamodel: &Metamodel, patch: &Map<String, Value>) -> Result<Self> {
         let mut body = Value::Object(self.to_body());
         merge(&mut body, &Value::Object(patch.clone()));
-        let Value::Object(body) = body else { return Err(Error::internal("a merged object is an object")) };
+        let Value::Object(body) = body else {
+            return Err(Error::internal("a merged object is an object"));
+        };
         let mut fields = Fields::new(body);
         fields.refuse_nulls(patch, &[WRITABLE, READ_ONLY].concat());
         let draft = Self::read(metamodel, &mut fields);
@@ -172,7 +185,12 @@ impl CardDraft {
     /// Refuses a change of type.
     pub fn same_type(&self, new: &Self, fields: &mut Fields) {
         if new.card_type != self.card_type && !new.card_type.is_empty() {
-            fields.refuse("type", ViolationCode::ReadOnly, format!("a card's type cannot change; this is a {}", self.card_type), Some(&json!(new.card_type)));
+            fields.refuse(
+                "type",
+                ViolationCode::ReadOnly,
+                format!("a card's type cannot change; this is a {}", self.card_type),
+                Some(&json!(new.card_type)),
+            );
         }
     }
 
@@ -208,9 +226,11 @@ impl CardDraft {
     /// Refuses a new card of a type that is deprecated.
     pub fn check_creatable(&self, metamodel: &Metamodel) -> Result<()> {
         match metamodel.card_type(&self.card_type) {
-            Some(card_type) if card_type.deprecated => {
-                Err(Error::new(Code::TypeDeprecated, format!("The card type {} is deprecated: no new cards", self.card_type)).at("type"))
-            }
+            Some(card_type) if card_type.deprecated => Err(Error::new(
+                Code::TypeDeprecated,
+                format!("The card type {} is deprecated: no new cards", self.card_type),
+            )
+            .at("type")),
             _ => Ok(()),
         }
     }
@@ -246,11 +266,19 @@ fn read_type<'a>(metamodel: &'a Metamodel, fields: &mut Fields) -> Option<&'a Ca
     let found = metamodel.card_type(&name);
     if found.is_none() {
         let near = metamodel.similar_types(&name);
-        let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) };
+        let hint = if near.is_empty() {
+            String::new()
+        } else {
+            format!("; did you mean {}?", near.join(" or "))
+        };
         let known: Vec<&str> = metamodel.card_types().map(|t| t.name.as_str()).collect();
-        fields.extend([Violation::new("type", ViolationCode::NotInOptions, format!("there is no such card type{hint}"))
-            .provided(&json!(name))
-            .accepts("allowed_values", known)]);
+        fields.extend([Violation::new(
+            "type",
+            ViolationCode::NotInOptions,
+            format!("there is no such card type{hint}"),
+        )
+        .provided(&json!(name))
+        .accepts("allowed_values", known)]);
     }
     found
 }
@@ -258,7 +286,12 @@ fn read_type<'a>(metamodel: &'a Metamodel, fields: &mut Fields) -> Option<&'a Ca
 fn only_applications(fields: &mut Fields, name: &'static str, applies: bool) {
     if !applies {
         if let Some(value) = fields.value(name) {
-            fields.refuse(name, ViolationCode::NotAllowedHere, "only applications have this field", Some(&value));
+            fields.refuse(
+                name,
+                ViolationCode::NotAllowedHere,
+                "only applications have this field",
+                Some(&value),
+            );
         }
     }
 }
@@ -277,7 +310,9 @@ fn read_tags(fields: &mut Fields) -> Vec<String> {
 const PHASE_FIELDS: [&str; 5] = ["plan", "phase_in", "active", "phase_out", "eol"];
 
 fn read_lifecycle(fields: &mut Fields) -> Lifecycle {
-    let Some(object) = fields.object("lifecycle") else { return Lifecycle::default() };
+    let Some(object) = fields.object("lifecycle") else {
+        return Lifecycle::default();
+    };
     let mut inner = Fields::within("lifecycle", object);
     let dates: [Option<NaiveDate>; 5] = PHASE_FIELDS.map(|name| inner.date(name));
     let mut last: Option<(usize, NaiveDate)> = None;
@@ -285,8 +320,16 @@ fn read_lifecycle(fields: &mut Fields) -> Lifecycle {
         let Some(date) = *date else { continue };
         if let Some((earlier, before)) = last {
             if date < before {
-                let text = format!("{date} is before {} on {before}: lifecycle dates must not decrease", PHASE_FIELDS[earlier]);
-                inner.refuse(PHASE_FIELDS[at], ViolationCode::DatesOutOfOrder, text, Some(&json!(date)));
+                let text = format!(
+                    "{date} is before {} on {before}: lifecycle dates must not decrease",
+                    PHASE_FIELDS[earlier]
+                );
+                inner.refuse(
+                    PHASE_FIELDS[at],
+                    ViolationCode::DatesOutOfOrder,
+                    text,
+                    Some(&json!(date)),
+                );
             }
         }
         last = Some((at, last.map_or(date, |(_, before)| date.max(before))));
@@ -324,8 +367,18 @@ mod tests {
     }
 
     fn violations(error: &Error) -> Vec<(String, String)> {
-        let list = error.details.as_ref().unwrap()["violations"].as_array().unwrap().clone();
-        list.iter().map(|v| (v["field"].as_str().unwrap().to_owned(), v["code"].as_str().unwrap().to_owned())).collect()
+        let list = error.details.as_ref().unwrap()["violations"]
+            .as_array()
+            .unwrap()
+            .clone();
+        list.iter()
+            .map(|v| {
+                (
+                    v["field"].as_str().unwrap().to_owned(),
+                    v["code"].as_str().unwrap().to_owned(),
+                )
+            })
+            .collect()
     }
 
     #[test]
@@ -345,31 +398,55 @@ mod tests {
             ("technical_fit", "NOT_ALLOWED_HERE"),
             ("colour", "UNKNOWN_FIELD"),
         ] {
-            assert!(found.contains(&(expected.0.to_owned(), expected.1.to_owned())), "{expected:?} in {found:?}");
+            assert!(
+                found.contains(&(expected.0.to_owned(), expected.1.to_owned())),
+                "{expected:?} in {found:?}"
+            );
         }
     }
 
     #[test]
     fn gaps_in_the_lifecycle_are_skipped() {
-        assert!(parse(json!({"type": "Interface", "name": "I", "lifecycle": {"plan": "2024-01-01", "active": "2024-01-01"}})).is_ok());
-        let error = parse(json!({"type": "Interface", "name": "I", "lifecycle": {"plan": "2024-01-02", "eol": "2024-01-01"}})).unwrap_err();
+        assert!(
+            parse(
+                json!({"type": "Interface", "name": "I", "lifecycle": {"plan": "2024-01-01", "active": "2024-01-01"}})
+            )
+            .is_ok()
+        );
+        let error =
+            parse(json!({"type": "Interface", "name": "I", "lifecycle": {"plan": "2024-01-02", "eol": "2024-01-01"}}))
+                .unwrap_err();
         assert_eq!(violations(&error)[0].1, "DATES_OUT_OF_ORDER");
     }
 
     #[test]
     fn a_merge_patch_is_recursive_and_replaces_lists() {
-        let card = parse(json!({"type": "Application", "name": "CRM", "tags": ["a", "b"], "attributes": {
-            "hosting_type": "SaaS", "financials": {"estimated_annual_cost": 5, "currency": "EUR"}}}))
+        let card = parse(
+            json!({"type": "Application", "name": "CRM", "tags": ["a", "b"], "attributes": {
+            "hosting_type": "SaaS", "financials": {"estimated_annual_cost": 5, "currency": "EUR"}}}),
+        )
         .unwrap();
         let patch = json!({"tags": ["c"], "attributes": {"financials": {"estimated_annual_cost": 7}, "vendor": "V"}});
-        let patched = card.patched(&reference::metamodel(), patch.as_object().unwrap()).unwrap();
+        let patched = card
+            .patched(&reference::metamodel(), patch.as_object().unwrap())
+            .unwrap();
         assert_eq!(patched.tags, ["c"]);
-        assert_eq!(patched.attributes["financials"], json!({"estimated_annual_cost": 7, "currency": "EUR"}));
+        assert_eq!(
+            patched.attributes["financials"],
+            json!({"estimated_annual_cost": 7, "currency": "EUR"})
+        );
         assert_eq!(patched.attributes["hosting_type"], "SaaS");
         let bad = json!({"colour": null, "type": "Interface", "version": 4});
-        let found = violations(&card.patched(&reference::metamodel(), bad.as_object().unwrap()).unwrap_err());
+        let found = violations(
+            &card
+                .patched(&reference::metamodel(), bad.as_object().unwrap())
+                .unwrap_err(),
+        );
         let fields: Vec<_> = found.iter().map(|(f, _)| f.as_str()).collect();
-        assert!(fields.contains(&"colour") && fields.contains(&"type") && fields.contains(&"version"), "{fields:?}");
+        assert!(
+            fields.contains(&"colour") && fields.contains(&"type") && fields.contains(&"version"),
+            "{fields:?}"
+        );
     }
 
     #[test]
@@ -377,7 +454,10 @@ mod tests {
         let card = parse(json!({"type": "Application", "name": " CRM ", "description": "d", "tags": [" x ", "x"], "technical_fit": 2,
             "business_criticality": "Tier 2", "lifecycle": {"active": "2020-01-01"}, "attributes": {"hosting_type": "SaaS"}}))
         .unwrap();
-        assert_eq!((card.name.as_str(), card.tags.as_slice()), ("CRM", &["x".to_owned()][..]));
+        assert_eq!(
+            (card.name.as_str(), card.tags.as_slice()),
+            ("CRM", &["x".to_owned()][..])
+        );
         assert_eq!(CardDraft::parse(&reference::metamodel(), card.to_body()).unwrap(), card);
     }
 }

@@ -3,18 +3,17 @@
 //! [`landscape`](crate::landscape), because a card's write may concern its relationships.
 
 mod draft;
-mod lifecycle;
-pub mod list;
 pub mod history;
+pub mod list;
 mod routes;
 pub mod store;
 mod view;
 
+pub use crate::graph::{Lifecycle, Phase};
 pub use draft::{CardDraft, Tier, merge};
-pub use lifecycle::{Lifecycle, Phase, day};
 pub use routes::routes;
 pub use store::CardRow;
-pub use view::{CardView, LifecycleView, sparse};
+pub use view::{CardView, LifecycleView, computed, sparse};
 
 /// At most this many characters in a description.
 pub const MAX_DESCRIPTION: usize = 2000;

@@ -51,7 +51,13 @@ impl CardRow {
     /// The five dates.
     #[must_use]
     pub fn lifecycle(&self) -> Lifecycle {
-        Lifecycle::new([self.lifecycle_plan, self.lifecycle_phase_in, self.lifecycle_active, self.lifecycle_phase_out, self.lifecycle_eol])
+        Lifecycle::new([
+            self.lifecycle_plan,
+            self.lifecycle_phase_in,
+            self.lifecycle_active,
+            self.lifecycle_phase_out,
+            self.lifecycle_eol,
+        ])
     }
 }
 
@@ -80,14 +86,24 @@ macro_rules! card_rows {
 
 /// The card, deleted or not.
 pub async fn find_card(conn: &mut PgConnection, id: Uuid) -> Result<Option<CardRow>> {
-    Ok(card_rows!("", "from cards c left join card_scores s on s.card_id = c.id where c.id = $1", id).fetch_optional(conn).await?)
+    Ok(card_rows!(
+        "",
+        "from cards c left join card_scores s on s.card_id = c.id where c.id = $1",
+        id
+    )
+    .fetch_optional(conn)
+    .await?)
 }
 
 /// The card, locked against other writers until the end of the transaction.
 pub async fn lock_card(conn: &mut PgConnection, id: Uuid) -> Result<Option<CardRow>> {
-    Ok(card_rows!("", "from cards c left join card_scores s on s.card_id = c.id where c.id = $1 for no key update of c", id)
-        .fetch_optional(conn)
-        .await?)
+    Ok(card_rows!(
+        "",
+        "from cards c left join card_scores s on s.card_id = c.id where c.id = $1 for no key update of c",
+        id
+    )
+    .fetch_optional(conn)
+    .await?)
 }
 
 /// Several cards, locked in order of id so that two writers never wait for each other in a circle.
@@ -116,7 +132,13 @@ pub async fn find_named(conn: &mut PgConnection, card_type: &str, name_key: &str
 
 /// The undeleted card that carries this identifier of another system.
 pub async fn find_by_external_id(conn: &mut PgConnection, system: &str, id: &str) -> Result<Option<Uuid>> {
-    Ok(sqlx::query_scalar!("select card_id from card_external_ids where system = $1 and external_id = $2", system, id).fetch_optional(conn).await?)
+    Ok(sqlx::query_scalar!(
+        "select card_id from card_external_ids where system = $1 and external_id = $2",
+        system,
+        id
+    )
+    .fetch_optional(conn)
+    .await?)
 }
 
 /// Which of these cards do not exist or are deleted.
@@ -131,7 +153,13 @@ pub async fn missing_cards(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<
 }
 
 /// Inserts a card at version 1.
-pub async fn insert(conn: &mut PgConnection, author: &Author, id: Uuid, draft: &CardDraft, quality: i16) -> Result<CardRow> {
+pub async fn insert(
+    conn: &mut PgConnection,
+    author: &Author,
+    id: Uuid,
+    draft: &CardDraft,
+    quality: i16,
+) -> Result<CardRow> {
     let [plan, phase_in, active, phase_out, eol] = draft.lifecycle.dates();
     let inserted = card_rows!(
         "with c as (
@@ -185,15 +213,22 @@ pub async fn insert(conn: &mut PgConnection, author: &Author, id: Uuid, draft: &
 /// which card it is; [`name_holder`] fills that in.
 #[must_use]
 pub fn name_taken(card_type: &str, name: &str) -> Error {
-    Error::new(Code::Conflict, format!("There is already a {card_type} called '{name}'"))
-        .at("name")
-        .with(serde_json::json!({ "type": card_type, "name": name }))
+    Error::new(
+        Code::Conflict,
+        format!("There is already a {card_type} called '{name}'"),
+    )
+    .at("name")
+    .with(serde_json::json!({ "type": card_type, "name": name }))
 }
 
 /// Adds to a name conflict which card holds the name. To be called outside of the failed transaction.
 pub async fn name_holder(conn: &mut PgConnection, mut error: Error) -> Error {
-    let Some(details) = error.details.as_mut().filter(|_| error.code == Code::Conflict) else { return error };
-    let (Some(card_type), Some(name)) = (details["type"].as_str(), details["name"].as_str()) else { return error };
+    let Some(details) = error.details.as_mut().filter(|_| error.code == Code::Conflict) else {
+        return error;
+    };
+    let (Some(card_type), Some(name)) = (details["type"].as_str(), details["name"].as_str()) else {
+        return error;
+    };
     let key = crate::metamodel::name_key(name);
     if let Ok(found) = find_named(conn, card_type, &key).await {
         if let Some(card) = found.first() {
@@ -204,13 +239,21 @@ pub async fn name_holder(conn: &mut PgConnection, mut error: Error) -> Error {
 }
 
 /// Writes the fields of a card that the caller has locked, as its next version.
-pub async fn update(conn: &mut PgConnection, author: &Author, before: &CardRow, draft: &CardDraft, quality: i16) -> Result<CardRow> {
+pub async fn update(
+    conn: &mut PgConnection,
+    author: &Author,
+    before: &CardRow,
+    draft: &CardDraft,
+    quality: i16,
+) -> Result<CardRow> {
     let [plan, phase_in, active, phase_out, eol] = draft.lifecycle.dates();
     let tier = draft.business_criticality.map(Tier::name);
     // A tier that a person writes is theirs; one that merely stays keeps its source.
     let source = match tier {
         None => None,
-        Some(tier) if before.business_criticality.as_deref() == Some(tier) => before.criticality_source.as_deref().or(Some("manual")),
+        Some(tier) if before.business_criticality.as_deref() == Some(tier) => {
+            before.criticality_source.as_deref().or(Some("manual"))
+        }
         Some(_) => Some("manual"),
     };
     let updated = card_rows!(
@@ -256,7 +299,13 @@ pub async fn update(conn: &mut PgConnection, author: &Author, before: &CardRow, 
     .await;
     match updated {
         Ok(row) => {
-            set_external_ids(conn, before.id, &CardDraft::from(before).external_ids(), &draft.external_ids()).await?;
+            set_external_ids(
+                conn,
+                before.id,
+                &CardDraft::from(before).external_ids(),
+                &draft.external_ids(),
+            )
+            .await?;
             Ok(row)
         }
         Err(error) if violates(&error, "cards_name_unique") => Err(name_taken(&draft.card_type, &draft.name)),
@@ -320,11 +369,18 @@ pub async fn restore(conn: &mut PgConnection, author: &Author, card: &CardRow) -
     }
 }
 
-async fn set_external_ids(conn: &mut PgConnection, card: Uuid, before: &[(String, String)], after: &[(String, String)]) -> Result<()> {
+async fn set_external_ids(
+    conn: &mut PgConnection,
+    card: Uuid,
+    before: &[(String, String)],
+    after: &[(String, String)],
+) -> Result<()> {
     if before == after {
         return Ok(());
     }
-    sqlx::query!("delete from card_external_ids where card_id = $1", card).execute(&mut *conn).await?;
+    sqlx::query!("delete from card_external_ids where card_id = $1", card)
+        .execute(&mut *conn)
+        .await?;
     let (systems, ids): (Vec<String>, Vec<String>) = after.iter().cloned().unzip();
     sqlx::query!(
         "insert into card_external_ids (system, external_id, card_id) select t.system, t.id, $3 from unnest($1::text[], $2::text[]) as t(system, id)",
@@ -345,7 +401,12 @@ async fn set_external_ids(conn: &mut PgConnection, card: Uuid, before: &[(String
 }
 
 /// Keeps computed values beside a card, merged into those already there; logged, because they changed.
-pub async fn set_computed(conn: &mut PgConnection, author: &Author, id: Uuid, values: &Map<String, Value>) -> Result<()> {
+pub async fn set_computed(
+    conn: &mut PgConnection,
+    author: &Author,
+    id: Uuid,
+    values: &Map<String, Value>,
+) -> Result<()> {
     sqlx::query!(
         "with old as (select * from card_scores where card_id = $1),
          s as (

@@ -35,7 +35,13 @@ pub struct LifecycleView {
 impl From<Lifecycle> for LifecycleView {
     fn from(lifecycle: Lifecycle) -> Self {
         let [plan, phase_in, active, phase_out, eol] = lifecycle.dates();
-        Self { plan, phase_in, active, phase_out, eol }
+        Self {
+            plan,
+            phase_in,
+            active,
+            phase_out,
+            eol,
+        }
     }
 }
 
@@ -131,7 +137,10 @@ pub fn computed(card_type: &str, attributes: &Map<String, Value>, on: NaiveDate)
     let mut values = Map::new();
     match card_type {
         "ITComponent" => {
-            let support_ends = attributes.get("vendor_support_eol").and_then(Value::as_str).and_then(parse_date);
+            let support_ends = attributes
+                .get("vendor_support_eol")
+                .and_then(Value::as_str)
+                .and_then(parse_date);
             values.insert("eol_risk_level".into(), json!(eol_risk_level(support_ends, on)));
         }
         "Risk" => {
@@ -171,7 +180,12 @@ pub fn sparse(view: &impl Serialize, fields: &[&str]) -> Result<Value> {
                 }
             }
             Some((parent, inner)) => {
-                let Some(value) = whole.get(parent).and_then(|p| inner.split('.').try_fold(p, |v, step| v.get(step))) else { continue };
+                let Some(value) = whole
+                    .get(parent)
+                    .and_then(|p| inner.split('.').try_fold(p, |v, step| v.get(step)))
+                else {
+                    continue;
+                };
                 if let Value::Object(target) = kept.entry(parent).or_insert_with(|| Value::Object(Map::new())) {
                     place(target, inner, value.clone());
                 }
@@ -201,8 +215,20 @@ mod tests {
     #[test]
     fn end_of_support_is_rated_by_the_days_left() {
         let on = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
-        for (days, expected) in [(-1, "Critical"), (0, "Critical"), (1, "High"), (364, "High"), (365, "Medium"), (729, "Medium"), (730, "Low")] {
-            assert_eq!(eol_risk_level(Some(on + chrono::Duration::days(days)), on), expected, "{days}");
+        for (days, expected) in [
+            (-1, "Critical"),
+            (0, "Critical"),
+            (1, "High"),
+            (364, "High"),
+            (365, "Medium"),
+            (729, "Medium"),
+            (730, "Low"),
+        ] {
+            assert_eq!(
+                eol_risk_level(Some(on + chrono::Duration::days(days)), on),
+                expected,
+                "{days}"
+            );
         }
         assert_eq!(eol_risk_level(None, on), "Unknown");
     }
@@ -210,7 +236,13 @@ mod tests {
     #[test]
     fn sparse_answers_keep_the_id_and_what_was_asked_for() {
         let whole = json!({"id": 1, "name": "n", "attributes": {"a": {"b": 2, "c": 3}, "d": 4}});
-        assert_eq!(sparse(&whole, &["attributes.a.b"]).unwrap(), json!({"id": 1, "attributes": {"a": {"b": 2}}}));
-        assert_eq!(sparse(&whole, &["name", "nothing"]).unwrap(), json!({"id": 1, "name": "n"}));
+        assert_eq!(
+            sparse(&whole, &["attributes.a.b"]).unwrap(),
+            json!({"id": 1, "attributes": {"a": {"b": 2}}})
+        );
+        assert_eq!(
+            sparse(&whole, &["name", "nothing"]).unwrap(),
+            json!({"id": 1, "name": "n"})
+        );
     }
 }

@@ -114,8 +114,8 @@ mod tests {
         fs::read_to_string(file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a switch of the test, not of the program")]
     fn keep(name: &str, expected: &str) {
-        // The variable steers the test, not the program, so the configuration does not know it.
         if std::env::vars_os().any(|(key, value)| key == "UPDATE_DOCS" && value == "1") {
             fs::write(file(name), expected).unwrap();
         }

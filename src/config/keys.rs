@@ -464,9 +464,9 @@ pub(super) const SECTIONS: [Section; 7] = [
             ),
             key(
                 "HEALTH_CHECK_PATH",
-                Is("a path such as /health, outside /api, other than /ready and /live"),
+                Is("/health, or a path not below /api, /health, /ready or /live"),
                 Text("/health"),
-                "The path of the full check; /ready and /live stand below it.",
+                "The path of the full check, with /ready and /live below it. The usual paths exist as well.",
             ),
         ],
     },

@@ -84,6 +84,7 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong, together.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn load() -> Result<Self, ConfigError> {
         Self::build(Sources::collect(std::env::vars_os(), Path::new("."))).0
     }

@@ -43,6 +43,10 @@ impl TelemetryConfig {
         if self.metrics_enabled && same_host && self.metrics_port == server.port && server.port != 0 {
             reader.problem("METRICS_PORT", "API_PORT is the same; metrics need a port of their own");
         }
+        // The metrics port serves the full check too, with causes.
+        if self.metrics_path == self.health_check_path && !reader.any_bad(&["METRICS_PATH", "HEALTH_CHECK_PATH"]) {
+            reader.problem("METRICS_PATH", "HEALTH_CHECK_PATH is the same");
+        }
     }
 
     /// The socket that metrics are served on.
@@ -52,9 +56,10 @@ impl TelemetryConfig {
     }
 }
 
-/// A path that collides with no other route: the API has everything below `/api`, and two aliases are fixed.
+/// A path that collides with no other route: the API has everything below `/api`, and the usual paths exist always.
 fn health_path(text: &str) -> Option<String> {
     let path = route_path(text)?;
     let first = path.split('/').nth(1)?;
-    (!["api", "ready", "live"].contains(&first)).then_some(path)
+    let taken = ["api", "health", "ready", "live"].contains(&first) && path != "/health";
+    (!taken).then_some(path)
 }

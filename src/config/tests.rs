@@ -194,9 +194,11 @@ fn bad_values_are_refused() {
         ("RATE_LIMIT_BULK", "0"),
         ("METRICS_PORT", "8080"),
         ("METRICS_PATH", "metrics"),
+        ("METRICS_PATH", "/health"),
         ("HEALTH_CHECK_PATH", "/"),
         ("HEALTH_CHECK_PATH", "/api/v1/cards"),
         ("HEALTH_CHECK_PATH", "/ready"),
+        ("HEALTH_CHECK_PATH", "/health/ready"),
     ] {
         assert_eq!(culprits(&[(key, value)]), [key], "{key}={value}");
     }

@@ -68,8 +68,10 @@ pub struct CardInput {
     pub created_by: Option<Uuid>,
     /// Who last changed it.
     pub updated_by: Option<Uuid>,
-    /// 0..100, computed; takes no part in the version.
+    /// 0..100, computed; takes no part in the version. None keeps the score that is held.
     pub quality_score: Option<u8>,
+    /// Further computed values, a JSON object as text. None keeps what is held.
+    pub computed: Option<String>,
 }
 
 /// One relationship as recorded, archived or not.

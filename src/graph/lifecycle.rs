@@ -33,6 +33,15 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// The phase of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        PHASES
+            .into_iter()
+            .chain([Self::Undefined])
+            .find(|phase| phase.as_str() == name)
+    }
+
     /// The name as the API writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

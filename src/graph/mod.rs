@@ -16,6 +16,7 @@
 //! fetches only a neighbourhood) is not its concern: each question's module doc says which neighbourhood it reads.
 
 mod cow;
+mod embedded;
 mod interner;
 mod meaning;
 mod store;
@@ -30,6 +31,7 @@ pub mod view;
 #[cfg(test)]
 mod tests;
 
+pub use embedded::Embedded;
 pub use input::{CardInput, Dependent, EdgeInput, RelationshipRule};
 pub use interner::{TypeId, Word};
 pub use lifecycle::{Lifecycle, Phase};

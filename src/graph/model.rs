@@ -104,6 +104,8 @@ pub struct CardRecord {
     pub criticality_source: Option<CriticalitySource>,
     /// 0..100, computed.
     pub quality_score: Option<u8>,
+    /// Further computed values as JSON text; few cards have any.
+    pub(super) computed: Option<Box<str>>,
     /// Starts at 1.
     pub version: i32,
     /// When it was made.
@@ -147,6 +149,15 @@ impl CardRecord {
             "" => "{}",
             json => json,
         }
+    }
+
+    /// Computed values beside the quality score, parsed now.
+    #[must_use]
+    pub fn computed(&self) -> serde_json::Map<String, serde_json::Value> {
+        self.computed
+            .as_deref()
+            .and_then(|json| serde_json::from_str(json).ok())
+            .unwrap_or_default()
     }
 
     /// The attributes, parsed now.

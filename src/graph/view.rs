@@ -282,6 +282,13 @@ impl<'a> BoundView<'a> {
         }
     }
 
+    /// Whether the edge is in force and both its cards count.
+    #[must_use]
+    pub fn counts(&self, ix: EdgeIx) -> bool {
+        let record = self.record(ix);
+        self.in_force(ix, record) && self.accepts(record.source) && self.accepts(record.target)
+    }
+
     fn in_force(&self, ix: EdgeIx, record: &EdgeRecord) -> bool {
         let mut valid = record.valid;
         if self.overlaid {

@@ -1,9 +1,12 @@
 //! Validators: `ETag`, `If-None-Match`, `If-Match`.
 
 use axum::{
+    body::Body,
     extract::FromRequestParts,
-    http::{HeaderMap, HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::Response,
 };
+use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -39,6 +42,24 @@ pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
 #[must_use]
 pub fn header(etag: &str) -> HeaderValue {
     HeaderValue::from_str(etag).unwrap_or_else(|_| HeaderValue::from_static("W/\"\""))
+}
+
+/// A JSON answer with a validator, or 304 when the caller has it already.
+pub fn validated(headers: &HeaderMap, version: Option<i32>, body: &impl Serialize) -> Result<Response> {
+    let bytes = serde_json::to_vec(body).map_err(Error::internal)?;
+    let tag = of(version, &bytes);
+    let known = is_known(headers, &tag);
+    let mut response = Response::new(if known { Body::empty() } else { Body::from(bytes) });
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        response.headers_mut().insert(
+            axum::http::header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+    }
+    response.headers_mut().insert(axum::http::header::ETAG, header(&tag));
+    Ok(response)
 }
 
 /// What the caller demands of the version it is about to change.
@@ -82,7 +103,9 @@ impl FromRequestParts<AppState> for IfMatch {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
-        let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self::Absent) };
+        let Some(value) = parts.headers.get(header::IF_MATCH) else {
+            return Ok(Self::Absent);
+        };
         parse(value.to_str().unwrap_or_default())
     }
 }
@@ -92,7 +115,10 @@ fn parse(text: &str) -> Result<IfMatch> {
     if text == "*" {
         return Ok(IfMatch::Any);
     }
-    let inner = text.trim_start_matches("W/").strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+    let inner = text
+        .trim_start_matches("W/")
+        .strip_prefix('"')
+        .and_then(|t| t.strip_suffix('"'));
     inner
         .and_then(|t| t.split('-').next())
         .and_then(|version| version.parse().ok())
@@ -106,7 +132,11 @@ mod tests {
 
     #[test]
     fn if_match_takes_a_version_or_the_etag_as_given() {
-        for (text, expected) in [("\"3\"", IfMatch::Version(3)), ("W/\"12-abcdef\"", IfMatch::Version(12)), ("*", IfMatch::Any)] {
+        for (text, expected) in [
+            ("\"3\"", IfMatch::Version(3)),
+            ("W/\"12-abcdef\"", IfMatch::Version(12)),
+            ("*", IfMatch::Any),
+        ] {
             assert_eq!(parse(text).unwrap(), expected, "{text}");
         }
         for bad in ["", "3", "\"x\"", "W/\"\"", "\"3\", \"4\""] {
@@ -118,7 +148,10 @@ mod tests {
     fn weak_comparison() {
         let etag = of(Some(2), b"body");
         let mut headers = HeaderMap::new();
-        headers.insert(header::IF_NONE_MATCH, header(&format!("\"other\", {}", etag.trim_start_matches("W/"))));
+        headers.insert(
+            header::IF_NONE_MATCH,
+            header(&format!("\"other\", {}", etag.trim_start_matches("W/"))),
+        );
         assert!(is_known(&headers, &etag));
         assert!(!is_known(&headers, &of(Some(3), b"body")));
     }

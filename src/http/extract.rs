@@ -22,7 +22,9 @@ impl FromRequest<AppState> for RawBody {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self> {
-        read(request.into_body(), state.config.server.max_body_size).await.map(Self)
+        read(request.into_body(), state.config.server.max_body_size)
+            .await
+            .map(Self)
     }
 }
 
@@ -30,8 +32,11 @@ async fn read(body: Body, limit: usize) -> Result<Bytes> {
     to_bytes(body, limit).await.map_err(|error| {
         let too_large = std::error::Error::source(&error).is_some_and(|s| s.to_string().contains("length limit"));
         if too_large {
-            Error::new(Code::PayloadTooLarge, format!("The body is larger than the {limit} bytes this server accepts"))
-                .with(serde_json::json!({ "max_bytes": limit }))
+            Error::new(
+                Code::PayloadTooLarge,
+                format!("The body is larger than the {limit} bytes this server accepts"),
+            )
+            .with(serde_json::json!({ "max_bytes": limit }))
         } else {
             Error::invalid("The body ended before it was complete")
         }
@@ -69,19 +74,29 @@ impl FromRequest<AppState> for JsonObject {
 pub fn object(value: Value) -> Result<Map<String, Value>> {
     match value {
         Value::Object(map) => Ok(map),
-        other => Err(Error::invalid(format!("The body must be a JSON object, not {}", super::fields::kind(&other)))),
+        other => Err(Error::invalid(format!(
+            "The body must be a JSON object, not {}",
+            super::fields::kind(&other)
+        ))),
     }
 }
 
 fn require_json(headers: &HeaderMap, accepted: &[&str]) -> Result<()> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let given = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();
     if accepted.iter().any(|a| a.eq_ignore_ascii_case(essence)) {
         return Ok(());
     }
     Err(Error::new(
         Code::UnsupportedMediaType,
-        format!("Content-Type must be {}, not {}", accepted.join(" or "), if essence.is_empty() { "absent" } else { essence }),
+        format!(
+            "Content-Type must be {}, not {}",
+            accepted.join(" or "),
+            if essence.is_empty() { "absent" } else { essence }
+        ),
     )
     .with(serde_json::json!({ "accepted": accepted })))
 }
@@ -107,9 +122,10 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for Path<T> {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(path) => Ok(Self(path.0)),
-            Err(PathRejection::FailedToDeserializePathParams(error)) => {
-                Err(Error::invalid(format!("The path is not valid: {}", error.body_text().trim_start_matches("Invalid URL: "))))
-            }
+            Err(PathRejection::FailedToDeserializePathParams(error)) => Err(Error::invalid(format!(
+                "The path is not valid: {}",
+                error.body_text().trim_start_matches("Invalid URL: ")
+            ))),
             Err(_) => Err(Error::invalid("The path is not valid")),
         }
     }
@@ -135,7 +151,8 @@ impl<T: DeserializeOwned + IntoParams> QueryParameters for T {
         let own = Self::names();
         let mine: Vec<_> = pairs.iter().filter(|(name, _)| own.contains(name)).collect();
         let encoded = serde_html_form::to_string(mine).map_err(Error::internal)?;
-        serde_html_form::from_str(&encoded).map_err(|error| Error::invalid(format!("A query parameter is not valid: {error}")))
+        serde_html_form::from_str(&encoded)
+            .map_err(|error| Error::invalid(format!("A query parameter is not valid: {error}")))
     }
 }
 
@@ -180,7 +197,10 @@ fn pairs(parts: &Parts, names: &[String]) -> Result<Vec<(String, String)>> {
     let query = parts.uri.query().unwrap_or_default();
     let pairs: Vec<(String, String)> =
         serde_html_form::from_str(query).map_err(|_| Error::invalid("The query string cannot be read"))?;
-    if pairs.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
+    if pairs
+        .iter()
+        .any(|(name, value)| name.contains('\0') || value.contains('\0'))
+    {
         return Err(Error::invalid("The query string contains a NUL character"));
     }
     if let Some((unknown, _)) = pairs.iter().find(|(name, _)| !names.contains(name)) {

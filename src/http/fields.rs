@@ -39,11 +39,20 @@ impl Fields {
     /// Begins to read an object that stands at `prefix` in the request.
     #[must_use]
     pub fn within(prefix: &str, object: Map<String, Value>) -> Self {
-        Self { object, prefix: prefix.to_owned(), violations: Vec::new(), known: Vec::new() }
+        Self {
+            object,
+            prefix: prefix.to_owned(),
+            violations: Vec::new(),
+            known: Vec::new(),
+        }
     }
 
     fn path(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+        if self.prefix.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.prefix)
+        }
     }
 
     /// Records a violation at `name`.
@@ -91,14 +100,23 @@ impl Fields {
     fn check_text(&mut self, name: &str, text: String, max: usize) -> Option<String> {
         let length = text.chars().count();
         if length > max {
-            let violation = Violation::new(self.path(name), ViolationCode::TooLong, format!("has {length} characters, at most {max} are allowed"))
-                .provided(&Value::String(text))
-                .accepts("max_length", max);
+            let violation = Violation::new(
+                self.path(name),
+                ViolationCode::TooLong,
+                format!("has {length} characters, at most {max} are allowed"),
+            )
+            .provided(&Value::String(text))
+            .accepts("max_length", max);
             self.violations.push(violation);
             return None;
         }
         if text.contains('\0') {
-            self.refuse(name, ViolationCode::PatternMismatch, "must not contain NUL characters", None);
+            self.refuse(
+                name,
+                ViolationCode::PatternMismatch,
+                "must not contain NUL characters",
+                None,
+            );
             return None;
         }
         Some(text)
@@ -126,8 +144,12 @@ impl Fields {
     pub fn texts(&mut self, name: &'static str, max_items: usize, max: usize) -> Option<Vec<String>> {
         let items = self.typed(name, "a list of texts", |v| v.as_array().cloned())?;
         if items.len() > max_items {
-            let violation = Violation::new(self.path(name), ViolationCode::TooLong, format!("has {} items, at most {max_items} are allowed", items.len()))
-                .accepts("max_items", max_items);
+            let violation = Violation::new(
+                self.path(name),
+                ViolationCode::TooLong,
+                format!("has {} items, at most {max_items} are allowed", items.len()),
+            )
+            .accepts("max_items", max_items);
             self.violations.push(violation);
             return None;
         }
@@ -136,7 +158,12 @@ impl Fields {
             let at = format!("{name}[{index}]");
             match item {
                 Value::String(text) => texts.extend(self.check_text(&at, text, max)),
-                other => self.refuse(&at, ViolationCode::WrongType, format!("must be a text, not {}", kind(&other)), Some(&other)),
+                other => self.refuse(
+                    &at,
+                    ViolationCode::WrongType,
+                    format!("must be a text, not {}", kind(&other)),
+                    Some(&other),
+                ),
             }
         }
         Some(texts)
@@ -148,15 +175,22 @@ impl Fields {
         match value.as_i64() {
             Some(number) if (min..=max).contains(&number) => Some(number),
             None if !value.is_number() || value.is_f64() => {
-                let message = format!("must be a whole number, not {}", if value.is_f64() { "a fraction" } else { kind(&value) });
+                let message = format!(
+                    "must be a whole number, not {}",
+                    if value.is_f64() { "a fraction" } else { kind(&value) }
+                );
                 self.refuse(name, ViolationCode::WrongType, message, Some(&value));
                 None
             }
             _ => {
-                let violation = Violation::new(self.path(name), ViolationCode::OutOfRange, format!("must be from {min} to {max}"))
-                    .provided(&value)
-                    .accepts("min", min)
-                    .accepts("max", max);
+                let violation = Violation::new(
+                    self.path(name),
+                    ViolationCode::OutOfRange,
+                    format!("must be from {min} to {max}"),
+                )
+                .provided(&value)
+                .accepts("min", min)
+                .accepts("max", max);
                 self.violations.push(violation);
                 None
             }
@@ -184,7 +218,12 @@ impl Fields {
         match value.as_str().and_then(parse_date) {
             Some(date) => Some(date),
             None => {
-                self.refuse(name, ViolationCode::WrongType, "must be a calendar date as YYYY-MM-DD", Some(&value));
+                self.refuse(
+                    name,
+                    ViolationCode::WrongType,
+                    "must be a calendar date as YYYY-MM-DD",
+                    Some(&value),
+                );
                 None
             }
         }
@@ -193,10 +232,17 @@ impl Fields {
     /// One of a closed set of names.
     pub fn choice<T: Copy>(&mut self, name: &'static str, options: &[(&str, T)]) -> Option<T> {
         let value = self.value(name)?;
-        if let Some((_, chosen)) = value.as_str().and_then(|s| options.iter().find(|(option, _)| *option == s)) {
+        if let Some((_, chosen)) = value
+            .as_str()
+            .and_then(|s| options.iter().find(|(option, _)| *option == s))
+        {
             return Some(*chosen);
         }
-        let code = if value.is_string() { ViolationCode::NotInOptions } else { ViolationCode::WrongType };
+        let code = if value.is_string() {
+            ViolationCode::NotInOptions
+        } else {
+            ViolationCode::WrongType
+        };
         let names: Vec<&str> = options.iter().map(|(n, _)| *n).collect();
         let violation = Violation::new(self.path(name), code, format!("must be one of {}", names.join(", ")))
             .provided(&value)
@@ -209,17 +255,29 @@ impl Fields {
     pub fn read_only(&mut self, names: &[&'static str]) {
         for name in names {
             if let Some(value) = self.object.remove(*name) {
-                self.refuse(name, ViolationCode::ReadOnly, "is written by the server only", Some(&value));
+                self.refuse(
+                    name,
+                    ViolationCode::ReadOnly,
+                    "is written by the server only",
+                    Some(&value),
+                );
             }
         }
     }
 
     /// Refuses nulls that a merge patch has for fields which do not exist: they would vanish in the merge without a word.
     pub fn refuse_nulls(&mut self, patch: &Map<String, Value>, known: &[&'static str]) {
-        for (name, _) in patch.iter().filter(|(name, value)| value.is_null() && !known.contains(&name.as_str())) {
+        for (name, _) in patch
+            .iter()
+            .filter(|(name, value)| value.is_null() && !known.contains(&name.as_str()))
+        {
             let shown: String = name.chars().take(60).collect();
-            let violation = Violation::new(self.path(&shown), ViolationCode::UnknownField, "there is no such field here")
-                .accepts("allowed_values", known.to_vec());
+            let violation = Violation::new(
+                self.path(&shown),
+                ViolationCode::UnknownField,
+                "there is no such field here",
+            )
+            .accepts("allowed_values", known.to_vec());
             self.violations.push(violation);
         }
     }
@@ -230,8 +288,12 @@ impl Fields {
         let unknown: Vec<String> = self.object.keys().cloned().collect();
         for name in unknown {
             let shown: String = name.chars().take(60).collect();
-            let violation = Violation::new(self.path(&shown), ViolationCode::UnknownField, "there is no such field here")
-                .accepts("allowed_values", self.known.clone());
+            let violation = Violation::new(
+                self.path(&shown),
+                ViolationCode::UnknownField,
+                "there is no such field here",
+            )
+            .accepts("allowed_values", self.known.clone());
             self.violations.push(violation);
         }
         self.violations
@@ -240,14 +302,25 @@ impl Fields {
     /// [`finish`](Self::finish), as a result.
     pub fn done(self) -> Result<()> {
         let violations = self.finish();
-        if violations.is_empty() { Ok(()) } else { Err(Error::validation(violations)) }
+        if violations.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::validation(violations))
+        }
     }
 }
 
 /// A calendar date, strictly `YYYY-MM-DD`, from year 1 to 9999.
 #[must_use]
 pub fn parse_date(text: &str) -> Option<NaiveDate> {
-    let shape = text.len() == 10 && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
+    let shape = text.len() == 10
+        && text.bytes().enumerate().all(|(i, b)| {
+            if i == 4 || i == 7 {
+                b == b'-'
+            } else {
+                b.is_ascii_digit()
+            }
+        });
     if !shape || text.starts_with("0000") {
         return None;
     }
@@ -286,7 +359,14 @@ mod tests {
 
     #[test]
     fn dates_are_strict() {
-        for bad in ["2026-2-3", "2026-02-30", "20260203", "2026-02-03T00:00:00Z", "0000-01-01", "+2026-01-1"] {
+        for bad in [
+            "2026-2-3",
+            "2026-02-30",
+            "20260203",
+            "2026-02-03T00:00:00Z",
+            "0000-01-01",
+            "+2026-01-1",
+        ] {
             assert!(parse_date(bad).is_none(), "{bad}");
         }
         assert!(parse_date("2024-02-29").is_some());
@@ -294,7 +374,11 @@ mod tests {
 
     #[test]
     fn whole_numbers_only() {
-        for (value, code) in [(json!(1.5), ViolationCode::WrongType), (json!(u64::MAX), ViolationCode::OutOfRange), (json!("1"), ViolationCode::WrongType)] {
+        for (value, code) in [
+            (json!(1.5), ViolationCode::WrongType),
+            (json!(u64::MAX), ViolationCode::OutOfRange),
+            (json!("1"), ViolationCode::WrongType),
+        ] {
             let mut f = fields(json!({"n": value}));
             assert!(f.integer("n", 0, 10).is_none());
             assert_eq!(f.finish()[0].code, code);

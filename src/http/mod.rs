@@ -5,6 +5,7 @@
 pub mod etag;
 pub mod extract;
 pub mod fields;
+pub mod gate;
 pub mod health;
 pub mod middleware;
 pub mod openapi;

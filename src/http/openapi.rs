@@ -4,10 +4,11 @@ use axum::{Json, Router, extract::State, routing::get};
 use utoipa::{
     OpenApi,
     openapi::{
-        Components, ContentBuilder, HeaderBuilder, InfoBuilder, LicenseBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder,
+        Components, ContentBuilder, HeaderBuilder, InfoBuilder, LicenseBuilder, OpenApi as Document, Ref, RefOr,
+        ResponseBuilder,
         path::Operation,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
         schema::{ObjectBuilder, Type},
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 use utoipa_swagger_ui::SwaggerUi;
@@ -28,10 +29,18 @@ pub fn base() -> Document {
         .description(Some(include_str!("openapi.md")))
         .license(Some(LicenseBuilder::new().name("MIT").identifier(Some("MIT")).build()))
         .build();
-    document.components.get_or_insert_with(Components::new).add_security_scheme(
-        "access_token",
-        SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build()),
-    );
+    document
+        .components
+        .get_or_insert_with(Components::new)
+        .add_security_scheme(
+            "access_token",
+            SecurityScheme::Http(
+                HttpBuilder::new()
+                    .scheme(HttpAuthScheme::Bearer)
+                    .bearer_format("JWT")
+                    .build(),
+            ),
+        );
     document
 }
 
@@ -58,30 +67,61 @@ pub fn complete(mut document: Document) -> Document {
 
 fn add_errors(operation: &mut Operation) {
     let secured = operation.security.as_ref().is_some_and(|s| !s.is_empty());
-    let mut statuses = vec![("400", "The request is not valid"), ("429", "Too many requests"), ("500", "A defect of the server"), ("503", "A dependency does not answer"), ("504", "The request took too long")];
+    let mut statuses = vec![
+        ("400", "The request is not valid"),
+        ("429", "Too many requests"),
+        ("500", "A defect of the server"),
+        ("503", "A dependency does not answer"),
+        ("504", "The request took too long"),
+    ];
     if secured {
-        statuses.extend([("401", "No, an expired or a revoked access token"), ("403", "The caller's roles do not allow this")]);
+        statuses.extend([
+            ("401", "No, an expired or a revoked access token"),
+            ("403", "The caller's roles do not allow this"),
+        ]);
     }
     if operation.request_body.is_some() {
-        statuses.extend([("413", "The body is too large"), ("415", "The body is of another media type")]);
+        statuses.extend([
+            ("413", "The body is too large"),
+            ("415", "The body is of another media type"),
+        ]);
     }
     for (status, text) in statuses {
-        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(error_response(text)));
+        operation
+            .responses
+            .responses
+            .entry(status.to_owned())
+            .or_insert_with(|| RefOr::T(error_response(text)));
     }
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         if response.content.is_empty() && status.as_str() >= "400" {
-            response.content.insert("application/json".into(), ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorEnvelope"))).build());
+            response.content.insert(
+                "application/json".into(),
+                RefOr::T(
+                    ContentBuilder::new()
+                        .schema(Some(Ref::from_schema_name("ErrorEnvelope")))
+                        .build(),
+                ),
+            );
         }
     }
 }
 
 fn error_response(text: &str) -> utoipa::openapi::Response {
-    let id = HeaderBuilder::new().schema(ObjectBuilder::new().schema_type(Type::String).build()).description(Some("Finds the request in the log")).build();
+    let id = HeaderBuilder::new()
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
+        .description(Some("Finds the request in the log"))
+        .build();
     ResponseBuilder::new()
         .description(text)
         .header("X-Request-Id", id)
-        .content("application/json", ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorEnvelope"))).build())
+        .content(
+            "application/json",
+            ContentBuilder::new()
+                .schema(Some(Ref::from_schema_name("ErrorEnvelope")))
+                .build(),
+        )
         .build()
 }
 
@@ -96,5 +136,8 @@ pub fn router(document: Document) -> Router<AppState> {
                 async move { Json((*document).clone()) }
             }),
         )
-        .merge(SwaggerUi::new("/api/docs").external_url_unchecked("/api/v1/openapi.json", serde_json::to_value(&document).unwrap_or_default()))
+        .merge(SwaggerUi::new("/api/docs").external_url_unchecked(
+            "/api/v1/openapi.json",
+            serde_json::to_value(&document).unwrap_or_default(),
+        ))
 }

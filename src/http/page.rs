@@ -62,7 +62,9 @@ impl Paging {
         };
         if let Place::Page(page) = position {
             if (page - 1).saturating_mul(limit) > MAX_OFFSET {
-                return Err(Error::invalid("That page is too far into the list; walk it with cursor= instead").at("page"));
+                return Err(
+                    Error::invalid("That page is too far into the list; walk it with cursor= instead").at("page"),
+                );
             }
         }
         let count = matches!(position, Place::Page(_)) || self.include_total.unwrap_or(false);
@@ -138,7 +140,9 @@ impl<T> Page<T> {
             (true, Some(page)) => Some(with_parameter(uri, "page", &(page + 1).to_string())),
             (true, None) => next_cursor.as_ref().map(|cursor| with_parameter(uri, "cursor", cursor)),
         };
-        let prev_url = page.filter(|p| *p > 1).map(|p| with_parameter(uri, "page", &(p - 1).to_string()));
+        let prev_url = page
+            .filter(|p| *p > 1)
+            .map(|p| with_parameter(uri, "page", &(p - 1).to_string()));
         Self {
             data,
             pagination: Pagination {
@@ -174,10 +178,15 @@ pub fn single<T>(data: Vec<T>) -> Page<T> {
 }
 
 fn with_parameter(uri: &axum::http::Uri, name: &str, value: &str) -> String {
-    let mut pairs: Vec<(String, String)> = serde_html_form::from_str(uri.query().unwrap_or_default()).unwrap_or_default();
+    let mut pairs: Vec<(String, String)> =
+        serde_html_form::from_str(uri.query().unwrap_or_default()).unwrap_or_default();
     pairs.retain(|(n, _)| n != name);
     pairs.push((name.to_owned(), value.to_owned()));
-    format!("{}?{}", uri.path(), serde_html_form::to_string(pairs).unwrap_or_default())
+    format!(
+        "{}?{}",
+        uri.path(),
+        serde_html_form::to_string(pairs).unwrap_or_default()
+    )
 }
 
 #[derive(Serialize, Deserialize)]
@@ -200,13 +209,23 @@ pub fn list_identity(parts: &[&str]) -> String {
 /// Encodes the sort keys of an item as a cursor of the list with this identity.
 #[must_use]
 pub fn encode_cursor<K: Serialize>(identity: &str, keys: &K) -> String {
-    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&Envelope { l: identity.to_owned(), k: keys }).unwrap_or_default())
+    URL_SAFE_NO_PAD.encode(
+        serde_json::to_vec(&Envelope {
+            l: identity.to_owned(),
+            k: keys,
+        })
+        .unwrap_or_default(),
+    )
 }
 
 /// Decodes a cursor; one of another list, sort or filter is refused.
 pub fn decode_cursor<K: DeserializeOwned>(identity: &str, cursor: &str) -> Result<K> {
     let mismatch = || {
-        Error::new(Code::CursorMismatch, "This cursor belongs to another list, sort or filter; begin again with an empty cursor").at("cursor")
+        Error::new(
+            Code::CursorMismatch,
+            "This cursor belongs to another list, sort or filter; begin again with an empty cursor",
+        )
+        .at("cursor")
     };
     if cursor.len() > 4096 {
         return Err(mismatch());

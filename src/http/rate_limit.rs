@@ -56,7 +56,11 @@ impl Class {
         let route = route.strip_prefix("/api/v1")?;
         Some(match route {
             "/health" | "/openapi.json" => return None,
-            "/auth/login" | "/auth/refresh" | "/auth/reset-password" | "/auth/accept-invite" | "/auth/change-password" => Self::AuthAddress,
+            "/auth/login"
+            | "/auth/refresh"
+            | "/auth/reset-password"
+            | "/auth/accept-invite"
+            | "/auth/change-password" => Self::AuthAddress,
             _ if route.ends_with("/bulk") && method == Method::POST => Self::Bulk,
             _ if route.starts_with("/graph/") => Self::Expensive,
             _ => Self::Standard,
@@ -92,10 +96,17 @@ impl Limiter {
     /// A limiter with these quotas.
     #[must_use]
     pub fn new(config: &RateLimitConfig) -> Self {
-        let longest = [config.standard, config.expensive, config.auth, config.bulk].iter().map(|q| q.window).max().unwrap_or_default();
+        let longest = [config.standard, config.expensive, config.auth, config.bulk]
+            .iter()
+            .map(|q| q.window)
+            .max()
+            .unwrap_or_default();
         Self {
             config: config.clone(),
-            arrivals: Cache::builder().max_capacity(SUBJECTS).time_to_idle(longest.max(Duration::from_secs(60))).build(),
+            arrivals: Cache::builder()
+                .max_capacity(SUBJECTS)
+                .time_to_idle(longest.max(Duration::from_secs(60)))
+                .build(),
             start: std::time::Instant::now(),
         }
     }
@@ -105,7 +116,10 @@ impl Limiter {
             Class::Standard => self.config.standard,
             Class::Expensive => self.config.expensive,
             Class::Auth => self.config.auth,
-            Class::AuthAddress => Quota { count: self.config.auth.count.saturating_mul(10), window: self.config.auth.window },
+            Class::AuthAddress => Quota {
+                count: self.config.auth.count.saturating_mul(10),
+                window: self.config.auth.window,
+            },
             Class::Bulk => self.config.bulk,
         }
     }
@@ -117,7 +131,9 @@ impl Limiter {
         }
         let now = i64::try_from(self.start.elapsed().as_nanos()).unwrap_or(i64::MAX);
         let quota = self.quota(class);
-        let cell = self.arrivals.get_with((class, subject.to_owned()), || Arc::new(AtomicI64::new(0)));
+        let cell = self
+            .arrivals
+            .get_with((class, subject.to_owned()), || Arc::new(AtomicI64::new(0)));
         let standing = advance(&cell, quota, now);
         if standing.retry_seconds == 0 {
             return Ok(Some(standing));
@@ -125,7 +141,11 @@ impl Limiter {
         metrics::counter!("rate_limit_hits_total", "category" => class.name()).increment(1);
         Err(Error::new(
             Code::RateLimitExceeded,
-            format!("Too many requests of class '{}'; try again in {} seconds", class.name(), standing.retry_seconds),
+            format!(
+                "Too many requests of class '{}'; try again in {} seconds",
+                class.name(),
+                standing.retry_seconds
+            ),
         )
         .with(json!({
             "category": class.name(),
@@ -172,7 +192,9 @@ fn advance(cell: &AtomicI64, quota: Quota, now: i64) -> Standing {
     let seconds = |nanos: i64| u64::try_from(nanos.max(0)).unwrap_or(0).div_ceil(1_000_000_000);
     Standing {
         limit: quota.count,
-        remaining: u32::try_from((window - (arrival - now)).max(0) / interval.max(1)).unwrap_or(u32::MAX).min(quota.count),
+        remaining: u32::try_from((window - (arrival - now)).max(0) / interval.max(1))
+            .unwrap_or(u32::MAX)
+            .min(quota.count),
         reset_seconds: seconds(arrival - now),
         retry_seconds: if wait > 0 { seconds(wait).max(1) } else { 0 },
     }
@@ -180,12 +202,21 @@ fn advance(cell: &AtomicI64, quota: Quota, now: i64) -> Standing {
 
 /// The layer: counts the request, adds the headers.
 pub async fn limit(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned()).unwrap_or_default();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|p| p.as_str().to_owned())
+        .unwrap_or_default();
     // Unknown routes and foreign methods count as standard: probing is not free.
-    let Some(class) = Class::of(request.method(), &route).or_else(|| (route.is_empty()).then_some(Class::Standard)) else {
+    let Some(class) = Class::of(request.method(), &route).or_else(|| (route.is_empty()).then_some(Class::Standard))
+    else {
         return next.run(request).await;
     };
-    let address = request.extensions().get::<ClientIp>().map(|ip| ip.0.to_string()).unwrap_or_default();
+    let address = request
+        .extensions()
+        .get::<ClientIp>()
+        .map(|ip| ip.0.to_string())
+        .unwrap_or_default();
     let subject = match request.extensions().get::<Authentication>() {
         Some(Authentication::Valid(principal)) if class != Class::AuthAddress => principal.user_id.to_string(),
         _ => address,
@@ -228,7 +259,10 @@ fn tell(response: &mut Response, standing: Standing, now: i64) {
         ("x-ratelimit-remaining", i64::from(standing.remaining)),
         ("x-ratelimit-reset", reset),
     ] {
-        response.headers_mut().entry(HeaderName::from_static(name)).or_insert(HeaderValue::from(value));
+        response
+            .headers_mut()
+            .entry(HeaderName::from_static(name))
+            .or_insert(HeaderValue::from(value));
     }
 }
 
@@ -240,7 +274,10 @@ mod tests {
 
     #[test]
     fn the_whole_quota_is_the_burst_and_refills_evenly() {
-        let quota = Quota { count: 10, window: Duration::from_secs(100) };
+        let quota = Quota {
+            count: 10,
+            window: Duration::from_secs(100),
+        };
         let cell = AtomicI64::new(0);
         for n in (0..10).rev() {
             let standing = advance(&cell, quota, 0);
@@ -255,7 +292,10 @@ mod tests {
 
     #[test]
     fn concurrent_requests_never_exceed_the_quota() {
-        let quota = Quota { count: 100, window: Duration::from_secs(3600) };
+        let quota = Quota {
+            count: 100,
+            window: Duration::from_secs(3600),
+        };
         let cell = AtomicI64::new(0);
         let admitted = std::sync::atomic::AtomicU32::new(0);
         std::thread::scope(|scope| {

@@ -48,9 +48,13 @@ impl Reference {
                 let text = |key: &str| object.get(key).and_then(Value::as_str).map(str::to_owned);
                 let only = |keys: &[&str]| object.keys().all(|k| keys.contains(&k.as_str()));
                 if only(&["type", "name"]) {
-                    text("type").zip(text("name")).map(|(card_type, name)| Self::Named { card_type, name })
+                    text("type")
+                        .zip(text("name"))
+                        .map(|(card_type, name)| Self::Named { card_type, name })
                 } else if only(&["system", "id"]) {
-                    text("system").zip(text("id")).map(|(system, id)| Self::External { system, id })
+                    text("system")
+                        .zip(text("id"))
+                        .map(|(system, id)| Self::External { system, id })
                 } else {
                     None
                 }
@@ -58,8 +62,10 @@ impl Reference {
             _ => None,
         };
         if reference.is_none() {
-            let message =
-                format!("must name a card as its id, {{\"type\", \"name\"}}, {{\"system\", \"id\"}} or \"$n\" for operation n, not {}", kind(&value));
+            let message = format!(
+                "must name a card as its id, {{\"type\", \"name\"}}, {{\"system\", \"id\"}} or \"$n\" for operation n, not {}",
+                kind(&value)
+            );
             fields.refuse(name, ViolationCode::WrongType, message, Some(&value));
         }
         reference
@@ -87,7 +93,9 @@ async fn walk(conn: &mut PgConnection, card_type: &str, path: &[String]) -> Resu
         let parents = super::siblings::parents(conn, &ids).await?;
         let fits = |card: &CardRow| match &level {
             None => !parents.iter().any(|(child, _)| *child == card.id),
-            Some(above) => parents.iter().any(|(child, parent)| *child == card.id && above.iter().any(|a| a.id == *parent)),
+            Some(above) => parents
+                .iter()
+                .any(|(child, parent)| *child == card.id && above.iter().any(|a| a.id == *parent)),
         };
         let next: Vec<CardRow> = named.into_iter().filter(fits).collect();
         if next.is_empty() {
@@ -100,10 +108,15 @@ async fn walk(conn: &mut PgConnection, card_type: &str, path: &[String]) -> Resu
 
 fn unambiguous(card_type: &str, name: &str, mut found: Vec<CardRow>) -> Result<Option<CardRow>> {
     if found.len() > 1 {
-        let candidates: Vec<_> = found.iter().map(|c| serde_json::json!({ "id": c.id, "name": c.name })).collect();
+        let candidates: Vec<_> = found
+            .iter()
+            .map(|c| serde_json::json!({ "id": c.id, "name": c.name }))
+            .collect();
         return Err(Error::new(
             Code::Conflict,
-            format!("Several cards of type {card_type} are called '{name}'; name the one by its path (A / B / C) or id"),
+            format!(
+                "Several cards of type {card_type} are called '{name}'; name the one by its path (A / B / C) or id"
+            ),
         )
         .with(serde_json::json!({ "candidates": candidates })));
     }

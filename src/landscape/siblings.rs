@@ -24,7 +24,9 @@ pub async fn check(conn: &mut PgConnection, touched: &[Uuid]) -> Result<()> {
     if touched.is_empty() {
         return Ok(());
     }
-    sqlx::query!("select pg_advisory_xact_lock(hashtext('archzero sibling names'))").fetch_one(&mut *conn).await?;
+    sqlx::query!("select pg_advisory_xact_lock(hashtext('archzero sibling names'))")
+        .fetch_one(&mut *conn)
+        .await?;
     let clash = sqlx::query!(
         r#"select c.id, c.type as card_type, c.name, o.id as other
            from cards c
@@ -48,7 +50,10 @@ pub async fn check(conn: &mut PgConnection, touched: &[Uuid]) -> Result<()> {
         None => Ok(()),
         Some(clash) => Err(Error::new(
             Code::Conflict,
-            format!("There is already a {} called '{}' under the same parent at the same time", clash.card_type, clash.name),
+            format!(
+                "There is already a {} called '{}' under the same parent at the same time",
+                clash.card_type, clash.name
+            ),
         )
         .at("name")
         .with(json!({ "type": clash.card_type, "name": clash.name, "existing_id": clash.other, "id": clash.id }))),

@@ -13,12 +13,7 @@ use crate::{
     error::{Code, Error, Result, Violation, ViolationCode},
     http::{etag::IfMatch, fields::Fields},
     metamodel::{self, Metamodel},
-    relationship::{
-        self, EdgeDraft, RelationshipRow,
-        ontology::Ontology,
-        rules,
-        store::Ends,
-    },
+    relationship::{self, EdgeDraft, RelationshipRow, ontology::Ontology, rules, store::Ends},
     store::Author,
 };
 
@@ -54,8 +49,24 @@ impl<'a> Writer<'a> {
     }
 
     /// A writer under a given metamodel and ontology.
-    pub fn under(conn: &'a mut PgConnection, author: &'a Author, metamodel: Arc<Metamodel>, ontology: Arc<Ontology>) -> Self {
-        Self { conn, author, metamodel, ontology, touched: Vec::new() }
+    pub fn under(
+        conn: &'a mut PgConnection,
+        author: &'a Author,
+        metamodel: Arc<Metamodel>,
+        ontology: Arc<Ontology>,
+    ) -> Self {
+        Self {
+            conn,
+            author,
+            metamodel,
+            ontology,
+            touched: Vec::new(),
+        }
+    }
+
+    /// The transaction's connection.
+    pub fn conn(&mut self) -> &mut PgConnection {
+        self.conn
     }
 
     /// The checks that only make sense once everything is written.
@@ -82,11 +93,11 @@ impl<'a> Writer<'a> {
             Reference::External { system, id } => card::store::find_by_external_id(self.conn, system, id)
                 .await?
                 .ok_or_else(|| missing(format!("There is no card with id '{id}' in '{system}'"))),
-            Reference::Operation(n) => earlier
-                .get(*n)
-                .copied()
-                .flatten()
-                .ok_or_else(|| missing(format!("Operation ${n} is not an earlier one of this batch that succeeded"))),
+            Reference::Operation(n) => earlier.get(*n).copied().flatten().ok_or_else(|| {
+                missing(format!(
+                    "Operation ${n} is not an earlier one of this batch that succeeded"
+                ))
+            }),
         }
     }
 
@@ -112,8 +123,14 @@ impl<'a> Writer<'a> {
             None => Ok(()),
             Some(card) => {
                 let deleted = card.deleted_at.is_some();
-                let text = if deleted { "This id belongs to a deleted card; restore it instead" } else { "A card with this id exists already" };
-                Err(Error::new(Code::Conflict, text).at("id").with(json!({ "existing_id": id, "deleted": deleted })))
+                let text = if deleted {
+                    "This id belongs to a deleted card; restore it instead"
+                } else {
+                    "A card with this id exists already"
+                };
+                Err(Error::new(Code::Conflict, text)
+                    .at("id")
+                    .with(json!({ "existing_id": id, "deleted": deleted })))
             }
         }
     }
@@ -129,14 +146,22 @@ impl<'a> Writer<'a> {
         let violations: Vec<Violation> = named
             .into_iter()
             .filter(|(_, id)| missing.contains(id))
-            .map(|(path, id)| Violation::new(path, ViolationCode::UnknownReference, "there is no such card").provided(&json!(id)))
+            .map(|(path, id)| {
+                Violation::new(path, ViolationCode::UnknownReference, "there is no such card").provided(&json!(id))
+            })
             .collect();
-        if violations.is_empty() { Ok(()) } else { Err(Error::validation(violations)) }
+        if violations.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::validation(violations))
+        }
     }
 
     /// The undeleted card, locked, at the version the caller demands.
     pub async fn lock_card(&mut self, id: Uuid, demand: IfMatch) -> Result<CardRow> {
-        let card = card::store::lock_card(self.conn, id).await?.filter(|c| c.deleted_at.is_none());
+        let card = card::store::lock_card(self.conn, id)
+            .await?
+            .filter(|c| c.deleted_at.is_none());
         let card = card.ok_or_else(|| Error::not_found("card", id))?;
         demand.check(card.version)?;
         Ok(card)
@@ -164,16 +189,29 @@ impl<'a> Writer<'a> {
 
     /// Creates a relationship.
     pub async fn create_relationship(&mut self, edge: &NewEdge) -> Result<RelationshipRow> {
-        let (source, target) = rules::lock_ends(self.conn, edge.source, edge.target, None).await.map_err(|error| {
-            // An edge to itself finds one card only.
-            if edge.source == edge.target { Error::new(Code::SelfRelationship, "A card cannot have a relationship with itself").at("target_id") } else { error }
-        })?;
+        let (source, target) = rules::lock_ends(self.conn, edge.source, edge.target, None)
+            .await
+            .map_err(|error| {
+                // An edge to itself finds one card only.
+                if edge.source == edge.target {
+                    Error::new(Code::SelfRelationship, "A card cannot have a relationship with itself").at("target_id")
+                } else {
+                    error
+                }
+            })?;
         let ontology = self.ontology.clone();
         let rule = rules::lookup(&ontology, &source, &edge.edge_type, &target)?;
         if rule.deprecated {
-            return Err(Error::new(Code::TypeDeprecated, format!("{} between these types is deprecated: no new relationships", edge.edge_type)).at("type"));
+            return Err(Error::new(
+                Code::TypeDeprecated,
+                format!(
+                    "{} between these types is deprecated: no new relationships",
+                    edge.edge_type
+                ),
+            )
+            .at("type"));
         }
-        let violations = edge.draft.check_against(rule);
+        let violations = rule.validate_attributes(&edge.draft.attributes);
         if !violations.is_empty() {
             return Err(Error::validation(violations));
         }
@@ -189,7 +227,14 @@ impl<'a> Writer<'a> {
             rules::lock_rule(self.conn, rule.id).await?;
         }
         rules::check(self.conn, rule, &ends, &edge.draft, None).await?;
-        let row = relationship::store::insert(self.conn, self.author, edge.id.unwrap_or_else(Uuid::now_v7), &ends, &edge.draft).await?;
+        let row = relationship::store::insert(
+            self.conn,
+            self.author,
+            edge.id.unwrap_or_else(Uuid::now_v7),
+            &ends,
+            &edge.draft,
+        )
+        .await?;
         self.touch_edge(&row);
         Ok(row)
     }
@@ -203,17 +248,25 @@ impl<'a> Writer<'a> {
     /// The active relationship, locked with its ends, at the version the caller demands.
     pub async fn lock_relationship(&mut self, id: Uuid, demand: IfMatch) -> Result<RelationshipRow> {
         // The ends first, in the order every other writer takes them.
-        let found = relationship::store::find_relationship(self.conn, id).await?.filter(RelationshipRow::is_active);
+        let found = relationship::store::find_relationship(self.conn, id)
+            .await?
+            .filter(RelationshipRow::is_active);
         let found = found.ok_or_else(|| Error::not_found("relationship", id))?;
         card::store::lock_cards(self.conn, &[found.source_id, found.target_id]).await?;
-        let edge = relationship::store::lock_relationship(self.conn, id).await?.filter(RelationshipRow::is_active);
+        let edge = relationship::store::lock_relationship(self.conn, id)
+            .await?
+            .filter(RelationshipRow::is_active);
         let edge = edge.ok_or_else(|| Error::not_found("relationship", id))?;
         demand.check(edge.version)?;
         Ok(edge)
     }
 
     /// Writes a locked relationship's new fields. When nothing differs nothing is written; the flag tells.
-    pub async fn update_relationship(&mut self, before: RelationshipRow, draft: &EdgeDraft) -> Result<(RelationshipRow, bool)> {
+    pub async fn update_relationship(
+        &mut self,
+        before: RelationshipRow,
+        draft: &EdgeDraft,
+    ) -> Result<(RelationshipRow, bool)> {
         if EdgeDraft::from(&before) == *draft {
             return Ok((before, false));
         }
@@ -227,7 +280,7 @@ impl<'a> Writer<'a> {
         };
         let ontology = self.ontology.clone();
         if let Some(rule) = ontology.lookup(&ends.source_type, &ends.edge_type, &ends.target_type) {
-            let violations = draft.check_against(rule);
+            let violations = rule.validate_attributes(&draft.attributes);
             if !violations.is_empty() {
                 return Err(Error::validation(violations));
             }
@@ -239,18 +292,30 @@ impl<'a> Writer<'a> {
     }
 
     /// Applies a merge patch to a locked relationship.
-    pub async fn patch_relationship(&mut self, before: RelationshipRow, patch: &Map<String, Value>) -> Result<(RelationshipRow, bool)> {
+    pub async fn patch_relationship(
+        &mut self,
+        before: RelationshipRow,
+        patch: &Map<String, Value>,
+    ) -> Result<(RelationshipRow, bool)> {
         let mut body = Value::Object(EdgeDraft::from(&before).to_body());
         card::merge(&mut body, &Value::Object(patch.clone()));
         let mut fields = Fields::new(crate::http::extract::object(body)?);
-        fields.refuse_nulls(patch, &["valid_from", "valid_to", "description", "allocation_pct", "attributes"]);
+        fields.refuse_nulls(
+            patch,
+            &["valid_from", "valid_to", "description", "allocation_pct", "attributes"],
+        );
         for (name, current) in [
             ("type", json!(before.edge_type)),
             ("source_id", json!(before.source_id)),
             ("target_id", json!(before.target_id)),
         ] {
             if fields.value(name).is_some_and(|sent| sent != current) {
-                fields.refuse(name, ViolationCode::ReadOnly, "cannot change; end this relationship and make another", None);
+                fields.refuse(
+                    name,
+                    ViolationCode::ReadOnly,
+                    "cannot change; end this relationship and make another",
+                    None,
+                );
             }
         }
         let draft = EdgeDraft::read(&mut fields);

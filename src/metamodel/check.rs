@@ -11,15 +11,24 @@ impl CardType {
     pub fn check(&self) -> Vec<Violation> {
         let mut found = Vec::new();
         let mut letters = self.name.bytes();
-        if !letters.next().is_some_and(|b| b.is_ascii_uppercase()) || !letters.all(|b| b.is_ascii_alphanumeric()) || self.name.len() > 60 {
+        if !letters.next().is_some_and(|b| b.is_ascii_uppercase())
+            || !letters.all(|b| b.is_ascii_alphanumeric())
+            || self.name.len() > 60
+        {
             let pattern = "^[A-Z][A-Za-z0-9]{0,59}$";
             found.push(
                 Violation::new("name", ViolationCode::PatternMismatch, format!("must match {pattern}"))
                     .accepts("required_pattern", pattern),
             );
         }
-        if self.color.len() != 7 || !self.color.starts_with('#') || !self.color.bytes().skip(1).all(|b| b.is_ascii_hexdigit()) {
-            found.push(Violation::new("color", ViolationCode::PatternMismatch, "must be written #rrggbb").accepts("required_pattern", "^#[0-9a-fA-F]{6}$"));
+        if self.color.len() != 7
+            || !self.color.starts_with('#')
+            || !self.color.bytes().skip(1).all(|b| b.is_ascii_hexdigit())
+        {
+            found.push(
+                Violation::new("color", ViolationCode::PatternMismatch, "must be written #rrggbb")
+                    .accepts("required_pattern", "^#[0-9a-fA-F]{6}$"),
+            );
         }
         words("label", Some(&self.label), 1, 100, &mut found);
         words("description", self.description.as_deref(), 0, 2_000, &mut found);
@@ -51,7 +60,8 @@ impl Rule {
             if is_filled(value) {
                 found.extend(validate_value(self, value, "default_value"));
             } else {
-                found.push(Violation::new("default_value", ViolationCode::Required, "may not be empty").provided(value));
+                found
+                    .push(Violation::new("default_value", ViolationCode::Required, "may not be empty").provided(value));
             }
         }
         found
@@ -60,22 +70,50 @@ impl Rule {
     fn check_key(&self, others: &[Rule], found: &mut Vec<Violation>) {
         let steps: Vec<&str> = self.key.split('.').collect();
         let named = |step: &str| {
-            step.starts_with(|c: char| c.is_ascii_alphabetic()) && step.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            step.starts_with(|c: char| c.is_ascii_alphabetic())
+                && step.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         };
         let last = steps.len() - 1;
-        if !steps.iter().enumerate().all(|(i, step)| named(step) || (i == last && i > 0 && *step == "*")) {
-            let message = "is a dotted path of names made of letters, digits and _; its last step may be * for every member";
-            found.push(Violation::new("key", ViolationCode::PatternMismatch, message).accepts("example", "financials.estimated_annual_cost"));
+        if !steps
+            .iter()
+            .enumerate()
+            .all(|(i, step)| named(step) || (i == last && i > 0 && *step == "*"))
+        {
+            let message =
+                "is a dotted path of names made of letters, digits and _; its last step may be * for every member";
+            found.push(
+                Violation::new("key", ViolationCode::PatternMismatch, message)
+                    .accepts("example", "financials.estimated_annual_cost"),
+            );
         }
         if self.key.len() > 200 || steps.len() > 8 {
-            found.push(Violation::new("key", ViolationCode::TooLong, "has at most 200 characters and 8 steps").accepts("max_length", 200));
+            found.push(
+                Violation::new("key", ViolationCode::TooLong, "has at most 200 characters and 8 steps")
+                    .accepts("max_length", 200),
+            );
         }
-        for other in others.iter().filter(|other| other.id != self.id && other.card_type == self.card_type) {
-            let (above, below) = if self.key.len() < other.key.len() { (self, other) } else { (other, self) };
-            let nested = below.key.strip_prefix(&above.key).is_some_and(|rest| rest.starts_with('.'));
+        for other in others
+            .iter()
+            .filter(|other| other.id != self.id && other.card_type == self.card_type)
+        {
+            let (above, below) = if self.key.len() < other.key.len() {
+                (self, other)
+            } else {
+                (other, self)
+            };
+            let nested = below
+                .key
+                .strip_prefix(&above.key)
+                .is_some_and(|rest| rest.starts_with('.'));
             if nested && above.data_type != DataType::Object {
-                let message = format!("{} cannot have members: its data type is {}", above.key, above.data_type.name());
-                found.push(Violation::new("key", ViolationCode::NotAllowedHere, message).accepts("rule", other.id.to_string()));
+                let message = format!(
+                    "{} cannot have members: its data type is {}",
+                    above.key,
+                    above.data_type.name()
+                );
+                found.push(
+                    Violation::new("key", ViolationCode::NotAllowedHere, message).accepts("rule", other.id.to_string()),
+                );
             }
         }
     }
@@ -83,12 +121,20 @@ impl Rule {
     fn check_options(&self, found: &mut Vec<Violation>) {
         let Some(options) = &self.options else {
             if self.data_type == DataType::Enum {
-                found.push(Violation::new("options", ViolationCode::Required, "an enum has options to choose from"));
+                found.push(Violation::new(
+                    "options",
+                    ViolationCode::Required,
+                    "an enum has options to choose from",
+                ));
             }
             return;
         };
         if !matches!(self.data_type, DataType::Enum | DataType::MultiEnum) {
-            found.push(Violation::new("options", ViolationCode::NotAllowedHere, "belong to enum and multi_enum"));
+            found.push(Violation::new(
+                "options",
+                ViolationCode::NotAllowedHere,
+                "belong to enum and multi_enum",
+            ));
         }
         if options.is_empty() {
             found.push(Violation::new("options", ViolationCode::Required, "may not be empty"));
@@ -100,7 +146,11 @@ impl Rule {
         for (index, option) in options.iter().enumerate() {
             let field = format!("options.{index}");
             if options[..index].contains(option) {
-                found.push(Violation::new(&field, ViolationCode::NotAllowedHere, format!("{option} is listed twice")));
+                found.push(Violation::new(
+                    &field,
+                    ViolationCode::NotAllowedHere,
+                    format!("{option} is listed twice"),
+                ));
             }
             words(&field, Some(option), 1, 200, found);
         }
@@ -114,7 +164,11 @@ impl Rule {
             ("min", self.min.is_some(), numeric),
             ("max", self.max.is_some(), numeric),
             ("max_length", self.max_length.is_some(), textual || listed),
-            ("regex", self.regex.is_some(), textual || (self.data_type == DataType::MultiEnum && self.options.is_none())),
+            (
+                "regex",
+                self.regex.is_some(),
+                textual || (self.data_type == DataType::MultiEnum && self.options.is_none()),
+            ),
         ] {
             if given && !fitting {
                 let message = format!("does not apply to {}", self.data_type.name());
@@ -124,11 +178,18 @@ impl Rule {
         if let (Some(min), Some(max)) = (self.min, self.max)
             && min > max
         {
-            found.push(Violation::new("max", ViolationCode::OutOfRange, "is below min").accepts("min", super::tidy_number(min)));
+            found.push(
+                Violation::new("max", ViolationCode::OutOfRange, "is below min")
+                    .accepts("min", super::tidy_number(min)),
+            );
         }
         if self.max_length.is_some_and(|length| length == 0 || length > 50_000) {
             let message = "must be between 1 and 50000";
-            found.push(Violation::new("max_length", ViolationCode::OutOfRange, message).accepts("min", 1).accepts("max", 50_000));
+            found.push(
+                Violation::new("max_length", ViolationCode::OutOfRange, message)
+                    .accepts("min", 1)
+                    .accepts("max", 50_000),
+            );
         }
     }
 }
@@ -136,13 +197,20 @@ impl Rule {
 fn words(field: &str, text: Option<&str>, least: usize, most: usize, found: &mut Vec<Violation>) {
     let Some(text) = text else { return };
     if text.contains('\0') {
-        found.push(Violation::new(field, ViolationCode::PatternMismatch, "holds the NUL character, which cannot be stored"));
+        found.push(Violation::new(
+            field,
+            ViolationCode::PatternMismatch,
+            "holds the NUL character, which cannot be stored",
+        ));
     }
     if least > 0 && text.trim().is_empty() {
         found.push(Violation::new(field, ViolationCode::Required, "may not be blank"));
     }
     if text.chars().count() > most {
-        found.push(Violation::new(field, ViolationCode::TooLong, format!("has at most {most} characters")).accepts("max_length", most));
+        found.push(
+            Violation::new(field, ViolationCode::TooLong, format!("has at most {most} characters"))
+                .accepts("max_length", most),
+        );
     }
 }
 

@@ -9,7 +9,13 @@ use unicode_normalization::UnicodeNormalization;
 /// match prescribes.
 #[must_use]
 pub fn name_key(name: &str) -> String {
-    let folded: String = name.nfkc().default_case_fold().nfkc().default_case_fold().nfkc().collect();
+    let folded: String = name
+        .nfkc()
+        .default_case_fold()
+        .nfkc()
+        .default_case_fold()
+        .nfkc()
+        .collect();
     let mut key = String::with_capacity(folded.len());
     for word in folded.split_whitespace() {
         if !key.is_empty() {
@@ -34,13 +40,21 @@ pub fn parse_path(path: &str) -> Vec<String> {
         }
     }
     names.push(name);
-    names.iter().map(|n| n.trim()).filter(|n| !n.is_empty()).map(str::to_owned).collect()
+    names
+        .iter()
+        .map(|n| n.trim())
+        .filter(|n| !n.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Writes names as a path `A / B / C`, so that [`parse_path`] gives them back.
 #[must_use]
 pub fn format_path<S: AsRef<str>>(names: &[S]) -> String {
-    let escaped: Vec<String> = names.iter().map(|n| n.as_ref().trim().replace('\\', "\\\\").replace('/', "\\/")).collect();
+    let escaped: Vec<String> = names
+        .iter()
+        .map(|n| n.as_ref().trim().replace('\\', "\\\\").replace('/', "\\/"))
+        .collect();
     escaped.join(" / ")
 }
 
@@ -66,7 +80,10 @@ mod tests {
 
     #[test]
     fn paths_split_at_unescaped_slashes() {
-        assert_eq!(parse_path("Sales / Order to Cash / Invoicing"), ["Sales", "Order to Cash", "Invoicing"]);
+        assert_eq!(
+            parse_path("Sales / Order to Cash / Invoicing"),
+            ["Sales", "Order to Cash", "Invoicing"]
+        );
         assert_eq!(parse_path(r"R\/D / A\\B"), ["R/D", r"A\B"]);
         assert_eq!(parse_path(r"C:\temp"), [r"C:\temp"]);
         assert!(parse_path("  / ").is_empty());

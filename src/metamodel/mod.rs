@@ -5,8 +5,11 @@ mod attributes;
 mod check;
 mod key;
 mod quality;
+pub mod recompute;
 pub mod reference;
+pub mod routes;
 mod rule;
+pub mod store;
 mod suggest;
 mod validate;
 mod value;
@@ -20,10 +23,11 @@ use uuid::Uuid;
 pub use attributes::{is_filled, lookup};
 pub use key::{format_path, name_key, parse_path};
 pub use quality::{QualityFacts, quality_score};
+pub use routes::routes;
 pub use rule::{DataType, Pattern, Rule, Widget, tidy_number};
 pub use suggest::suggestions;
-pub use validate::{MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTE_DEPTH, card_references, validate_attributes};
-pub use value::{is_instant, parse_date, validate_value};
+pub use validate::{MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTE_DEPTH, card_references, validate_attributes, violations_of};
+pub use value::{is_instant, validate_value};
 
 /// Where a card type stands in the architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -53,7 +57,9 @@ impl Layer {
     /// The layer of that letter.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::A, Self::B, Self::C, Self::D].into_iter().find(|layer| layer.name() == name)
+        [Self::A, Self::B, Self::C, Self::D]
+            .into_iter()
+            .find(|layer| layer.name() == name)
     }
 }
 
@@ -112,7 +118,11 @@ impl Metamodel {
             set.by_key.insert(rule.key.clone(), set.ordered.len());
             set.ordered.push(rule);
         }
-        Self { version, types, rules: sets }
+        Self {
+            version,
+            types,
+            rules: sets,
+        }
     }
 
     /// Grows with every change to types, rules or relationship types.
@@ -149,6 +159,17 @@ impl Metamodel {
         set.ordered.get(*found)
     }
 
+    /// All rules, by card type and in form order within it.
+    pub fn all_rules(&self) -> impl Iterator<Item = &Rule> {
+        self.types.keys().flat_map(|name| self.rules(name))
+    }
+
+    /// The rule of that id.
+    #[must_use]
+    pub fn rule_by_id(&self, id: Uuid) -> Option<&Rule> {
+        self.all_rules().find(|rule| rule.id == id)
+    }
+
     /// The card types of that name closest to what was written, for an error message.
     #[must_use]
     pub fn similar_types(&self, name: &str) -> Vec<String> {
@@ -159,8 +180,9 @@ impl Metamodel {
     /// initiatives and standards.
     #[must_use]
     pub fn is_any_target(&self, card_type: &str) -> bool {
-        self.card_type(card_type)
-            .is_some_and(|t| t.layer != Layer::D || !t.builtin || matches!(card_type, "Initiative" | "TechnologyStandard"))
+        self.card_type(card_type).is_some_and(|t| {
+            t.layer != Layer::D || !t.builtin || matches!(card_type, "Initiative" | "TechnologyStandard")
+        })
     }
 }
 

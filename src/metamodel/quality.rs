@@ -5,7 +5,10 @@ use serde_json::{Map, Value};
 use super::{Metamodel, is_filled, lookup};
 
 /// What the score looks at.
-#[expect(clippy::struct_excessive_bools, reason = "each says of another field whether it is filled")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says of another field whether it is filled"
+)]
 #[derive(Clone, Copy, Debug)]
 pub struct QualityFacts<'a> {
     /// The card's type.
@@ -33,9 +36,18 @@ pub struct QualityFacts<'a> {
 #[must_use]
 pub fn quality_score(metamodel: &Metamodel, facts: &QualityFacts<'_>) -> u8 {
     let text = |t: &str| !t.trim().is_empty();
-    let mut fixed = vec![text(facts.name), facts.description.is_some_and(text), facts.has_tags, facts.has_lifecycle];
+    let mut fixed = vec![
+        text(facts.name),
+        facts.description.is_some_and(text),
+        facts.has_tags,
+        facts.has_lifecycle,
+    ];
     if facts.card_type == "Application" {
-        fixed.extend([facts.has_functional_fit, facts.has_technical_fit, facts.has_business_criticality]);
+        fixed.extend([
+            facts.has_functional_fit,
+            facts.has_technical_fit,
+            facts.has_business_criticality,
+        ]);
     }
     let required: Vec<bool> = metamodel
         .rules(facts.card_type)
@@ -55,7 +67,10 @@ pub fn quality_score(metamodel: &Metamodel, facts: &QualityFacts<'_>) -> u8 {
 }
 
 fn share(fields: &[bool]) -> (u64, u64) {
-    (fields.iter().filter(|filled| **filled).count() as u64, fields.len() as u64)
+    (
+        fields.iter().filter(|filled| **filled).count() as u64,
+        fields.len() as u64,
+    )
 }
 
 #[cfg(test)]
@@ -92,8 +107,14 @@ mod tests {
         let nothing = Map::new();
         let interface = facts("Interface", [true, false, false, false, false, false, false], &nothing);
         assert_eq!(quality_score(&metamodel, &interface), 25);
-        assert_eq!(quality_score(&metamodel, &facts("Application", [true; 7], &hosted)), 100);
-        assert_eq!(quality_score(&metamodel, &facts("Application", [false; 7], &nothing)), 0);
+        assert_eq!(
+            quality_score(&metamodel, &facts("Application", [true; 7], &hosted)),
+            100
+        );
+        assert_eq!(
+            quality_score(&metamodel, &facts("Application", [false; 7], &nothing)),
+            0
+        );
     }
 
     proptest! {

@@ -106,7 +106,10 @@ impl Pattern {
     /// Compiles `source`; the error says what is wrong with it.
     pub fn new(source: &str) -> Result<Self, String> {
         if source.chars().count() > Self::MAX_SOURCE {
-            return Err(format!("a regular expression has at most {} characters", Self::MAX_SOURCE));
+            return Err(format!(
+                "a regular expression has at most {} characters",
+                Self::MAX_SOURCE
+            ));
         }
         let regex = RegexBuilder::new(&ascii_digits(source))
             .size_limit(1 << 20)
@@ -117,7 +120,10 @@ impl Pattern {
                 regex::Error::CompiledTooBig(_) => "the regular expression is too large once compiled".to_owned(),
                 other => other.to_string(),
             })?;
-        Ok(Self { source: source.to_owned(), regex })
+        Ok(Self {
+            source: source.to_owned(),
+            regex,
+        })
     }
 
     /// The expression as it was written.
@@ -194,7 +200,6 @@ pub struct Rule {
     /// Most characters of a text, most items of a list.
     pub max_length: Option<u32>,
     /// What forms start with; the server never writes it.
-    #[schema(value_type = Option<Object>)]
     pub default_value: Option<Value>,
     /// How a form shows it.
     pub widget: Option<Widget>,
@@ -232,7 +237,11 @@ impl Rule {
 #[must_use]
 pub fn tidy_number(number: f64) -> Value {
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    if number.fract() == 0.0 && number.abs() <= EXACT { Value::from(number as i64) } else { Value::from(number) }
+    if number.fract() == 0.0 && number.abs() <= EXACT {
+        Value::from(number as i64)
+    } else {
+        Value::from(number)
+    }
 }
 
 #[expect(clippy::ref_option, reason = "the signature serde asks for")]
@@ -256,7 +265,15 @@ mod tests {
 
     #[test]
     fn bad_and_exploding_expressions_are_refused() {
-        for source in ["(", "(a", r"\", "(?=x)", r"(\w{1000}){1000}", &"a".repeat(1_001), &"(".repeat(60)] {
+        for source in [
+            "(",
+            "(a",
+            r"\",
+            "(?=x)",
+            r"(\w{1000}){1000}",
+            &"a".repeat(1_001),
+            &"(".repeat(60),
+        ] {
             assert!(Pattern::new(source).is_err(), "{source}");
         }
     }
@@ -267,6 +284,9 @@ mod tests {
             let parsed = DataType::from_name(data_type).unwrap();
             assert_eq!(serde_json::to_value(parsed).unwrap(), data_type);
         }
-        assert_eq!(serde_json::to_value(Widget::Multiselect).unwrap(), Widget::Multiselect.name());
+        assert_eq!(
+            serde_json::to_value(Widget::Multiselect).unwrap(),
+            Widget::Multiselect.name()
+        );
     }
 }

@@ -49,7 +49,12 @@ mod tests {
     #[test]
     fn typing_errors_find_their_word() {
         let known = ["hosting_type", "vendor", "owner", "name"];
-        for (typed, meant) in [("hosting_typ", "hosting_type"), ("nmae", "name"), ("Vendor", "vendor"), ("onwer", "owner")] {
+        for (typed, meant) in [
+            ("hosting_typ", "hosting_type"),
+            ("nmae", "name"),
+            ("Vendor", "vendor"),
+            ("onwer", "owner"),
+        ] {
             assert_eq!(suggestions(typed, known.into_iter()), [meant]);
         }
         assert!(suggestions("multi_region", known.into_iter()).is_empty());

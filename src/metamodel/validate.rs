@@ -22,7 +22,11 @@ const TOGETHER: &[(&str, &str)] = &[("financials.estimated_annual_cost", "financ
 
 /// Everything wrong with the attributes of a card of this type; empty when they are right. A `null` counts as absent.
 #[must_use]
-pub fn validate_attributes(metamodel: &Metamodel, card_type: &CardType, attributes: &Map<String, Value>) -> Vec<Violation> {
+pub fn validate_attributes(
+    metamodel: &Metamodel,
+    card_type: &CardType,
+    attributes: &Map<String, Value>,
+) -> Vec<Violation> {
     if let Some(oversize) = oversize(attributes) {
         return vec![oversize];
     }
@@ -50,6 +54,14 @@ pub fn validate_attributes(metamodel: &Metamodel, card_type: &CardType, attribut
     found
 }
 
+/// What a single rule finds wrong with attributes.
+#[must_use]
+pub fn violations_of(rule: &Rule, attributes: &Map<String, Value>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    check_rule(rule, attributes, &mut HashSet::new(), &mut found);
+    found
+}
+
 /// The ids that attributes of data type `card` name, with the field of each, for the caller to see whether they exist.
 #[must_use]
 pub fn card_references(metamodel: &Metamodel, card_type: &str, attributes: &Map<String, Value>) -> Vec<(String, Uuid)> {
@@ -67,7 +79,9 @@ pub fn card_references(metamodel: &Metamodel, card_type: &str, attributes: &Map<
 fn oversize(attributes: &Map<String, Value>) -> Option<Violation> {
     if !fits_depth(attributes.values(), MAX_ATTRIBUTE_DEPTH - 1) {
         let message = format!("nest at most {MAX_ATTRIBUTE_DEPTH} levels deep");
-        return Some(Violation::new("attributes", ViolationCode::TooLong, message).accepts("max_depth", MAX_ATTRIBUTE_DEPTH));
+        return Some(
+            Violation::new("attributes", ViolationCode::TooLong, message).accepts("max_depth", MAX_ATTRIBUTE_DEPTH),
+        );
     }
     let bytes = serde_json::to_vec(attributes).map_or(usize::MAX, |json| json.len());
     (bytes > MAX_ATTRIBUTE_BYTES).then(|| {
@@ -116,13 +130,21 @@ fn check_rule(rule: &Rule, attributes: &Map<String, Value>, blocked: &mut HashSe
     if let Some(parent) = blocked_parent(&rule.key, attributes) {
         if blocked.insert(parent.to_owned()) {
             let value = lookup(attributes, parent).unwrap_or(&Value::Null);
-            let violation = Violation::new(format!("attributes.{parent}"), ViolationCode::WrongType, "must be an object");
+            let violation = Violation::new(
+                format!("attributes.{parent}"),
+                ViolationCode::WrongType,
+                "must be an object",
+            );
             found.push(violation.provided(value).accepts("expected", "an object"));
         }
         return;
     }
     if let Some(parent) = rule.wildcard_parent() {
-        for (name, value) in lookup(attributes, parent).and_then(Value::as_object).into_iter().flatten() {
+        for (name, value) in lookup(attributes, parent)
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             if !value.is_null() {
                 check_value(rule, value, &format!("attributes.{parent}.{name}"), found);
             }
@@ -156,7 +178,9 @@ fn check_rule(rule: &Rule, attributes: &Map<String, Value>, blocked: &mut HashSe
 fn check_value(rule: &Rule, value: &Value, field: &str, found: &mut Vec<Violation>) {
     if rule.is_computed {
         found.push(
-            Violation::new(field, ViolationCode::ReadOnly, "is computed by the server").provided(value).by_rule(rule.id),
+            Violation::new(field, ViolationCode::ReadOnly, "is computed by the server")
+                .provided(value)
+                .by_rule(rule.id),
         );
     } else if rule.key == "external_ids" {
         external_ids(rule, value, field, found);
@@ -174,10 +198,14 @@ fn blocked_parent<'k>(key: &'k str, attributes: &Map<String, Value>) -> Option<&
 
 fn external_ids(rule: &Rule, value: &Value, field: &str, found: &mut Vec<Violation>) {
     let shape = |at: &str, value: &Value| {
-        Violation::new(at, ViolationCode::WrongType, "must be a list of {system, id}, both texts")
-            .provided(value)
-            .by_rule(rule.id)
-            .accepts("expected", "[{system, id}]")
+        Violation::new(
+            at,
+            ViolationCode::WrongType,
+            "must be a list of {system, id}, both texts",
+        )
+        .provided(value)
+        .by_rule(rule.id)
+        .accepts("expected", "[{system, id}]")
     };
     let Some(items) = value.as_array() else {
         found.push(shape(field, value));
@@ -224,11 +252,23 @@ fn external_ids(rule: &Rule, value: &Value, field: &str, found: &mut Vec<Violati
         if let (Some(system), Some(id)) = (system, id)
             && !seen.insert((system, id))
         {
-            found.push(Violation::new(at.as_str(), ViolationCode::NotAllowedHere, "is listed twice").provided(item).by_rule(rule.id));
+            found.push(
+                Violation::new(at.as_str(), ViolationCode::NotAllowedHere, "is listed twice")
+                    .provided(item)
+                    .by_rule(rule.id),
+            );
         }
         for name in members.keys().filter(|name| !matches!(name.as_str(), "system" | "id")) {
-            let violation = Violation::new(format!("{at}.{name}"), ViolationCode::UnknownField, "an external id has no such part");
-            found.push(violation.by_rule(rule.id).accepts("allowed_fields", vec!["system", "id"]));
+            let violation = Violation::new(
+                format!("{at}.{name}"),
+                ViolationCode::UnknownField,
+                "an external id has no such part",
+            );
+            found.push(
+                violation
+                    .by_rule(rule.id)
+                    .accepts("allowed_fields", vec!["system", "id"]),
+            );
         }
     }
 }
@@ -248,13 +288,27 @@ fn at_most(attributes: &Map<String, Value>, lower: &str, upper: &str, found: &mu
 }
 
 /// Members without a rule: refused on strict types; elsewhere only where a dotted name would slip past a rule.
-fn unknown_members(rules: &[Rule], card_type: &CardType, members: &Map<String, Value>, prefix: &str, found: &mut Vec<Violation>) {
+fn unknown_members(
+    rules: &[Rule],
+    card_type: &CardType,
+    members: &Map<String, Value>,
+    prefix: &str,
+    found: &mut Vec<Violation>,
+) {
     for (name, value) in members {
-        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        let path = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
         let nested = |rule: &Rule| rule.key.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.'));
         if name.contains('.') && rules.iter().any(|rule| rule.key == path || nested(rule)) {
             let message = "is the path of a nested attribute: write it as an object within an object";
-            found.push(Violation::new(format!("attributes.{path}"), ViolationCode::UnknownField, message));
+            found.push(Violation::new(
+                format!("attributes.{path}"),
+                ViolationCode::UnknownField,
+                message,
+            ));
             continue;
         }
         let governs_members = rules.iter().any(nested);
@@ -262,7 +316,9 @@ fn unknown_members(rules: &[Rule], card_type: &CardType, members: &Map<String, V
             unknown_members(rules, card_type, inner, &path, found);
         }
         let known = governs_members
-            || rules.iter().any(|rule| rule.key == path || rule.wildcard_parent().is_some_and(|parent| parent == prefix));
+            || rules
+                .iter()
+                .any(|rule| rule.key == path || rule.wildcard_parent().is_some_and(|parent| parent == prefix));
         if card_type.strict && !known {
             let close = suggestions(&path, rules.iter().map(|rule| rule.key.as_str()));
             let message = format!("{} has no attribute {path}, and takes no others", card_type.name);

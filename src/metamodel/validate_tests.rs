@@ -14,7 +14,13 @@ fn problems(card_type: &str, attributes: &Value) -> Vec<String> {
     let found = validate_attributes(&metamodel, card_type, &object(attributes));
     let mut found: Vec<_> = found
         .into_iter()
-        .map(|v| format!("{} {}", v.field.strip_prefix("attributes").unwrap(), serde_json::to_value(v.code).unwrap().as_str().unwrap()))
+        .map(|v| {
+            format!(
+                "{} {}",
+                v.field.strip_prefix("attributes").unwrap(),
+                serde_json::to_value(v.code).unwrap().as_str().unwrap()
+            )
+        })
         .collect();
     found.sort();
     found
@@ -57,25 +63,75 @@ fn single_cases() {
     };
     let cases: Vec<(&str, Value, &[&str])> = vec![
         ("Application", json!({}), &[".hosting_type REQUIRED"]),
-        ("Application", json!({"hosting_type": null}), &[".hosting_type REQUIRED"]),
-        ("Application", json!({"hosting_type": "  "}), &[".hosting_type REQUIRED"]),
-        ("Application", hosted(&json!({"cost_center": "CC-IT-01", "users_total": 5, "users_active": 5})), &[]),
-        ("Application", hosted(&json!({"users_total": 5, "users_active": 6})), &[".users_active OUT_OF_RANGE"]),
-        ("Application", hosted(&json!({"users_total": 5.0})), &[]),
-        ("Application", hosted(&json!({"users_total": 1e300})), &[".users_total OUT_OF_RANGE"]),
-        ("Application", hosted(&json!({"financials": 5})), &[".financials WRONG_TYPE"]),
-        ("Application", hosted(&json!({"bia": [1]})), &[".bia WRONG_TYPE"]),
-        ("Application", hosted(&json!({"bia": {"legal": null}})), &[]),
-        ("Application", hosted(&json!({"financials": {"estimated_annual_cost": 5}})), &[".financials.currency REQUIRED"]),
-        ("Application", hosted(&json!({"financials": {"currency": "EUR", "note": "x"}})), &[]),
-        ("Application", hosted(&json!({"financials.currency": "XXX"})), &[".financials.currency UNKNOWN_FIELD"]),
-        ("Application", hosted(&json!({"a.b": 1})), &[]),
-        ("Application", hosted(&json!({"vendor": "a\u{0}b"})), &[".vendor PATTERN_MISMATCH"]),
-        ("Application", hosted(&json!({"x": {"k\u{0}": 1}})), &[".x PATTERN_MISMATCH"]),
-        ("Application", hosted(&json!({"external_ids": [{"system": "CMDB", "id": "1"}, {"system": "CMDB", "id": "2"}]})), &[]),
         (
             "Application",
-            hosted(&json!({"external_ids": [{"system": "A", "id": "1"}, {"system": "A", "id": "1"}, {"system": 5}, "x", {"system": "A", "id": "3", "y": 1}]})),
+            json!({"hosting_type": null}),
+            &[".hosting_type REQUIRED"],
+        ),
+        (
+            "Application",
+            json!({"hosting_type": "  "}),
+            &[".hosting_type REQUIRED"],
+        ),
+        (
+            "Application",
+            hosted(&json!({"cost_center": "CC-IT-01", "users_total": 5, "users_active": 5})),
+            &[],
+        ),
+        (
+            "Application",
+            hosted(&json!({"users_total": 5, "users_active": 6})),
+            &[".users_active OUT_OF_RANGE"],
+        ),
+        ("Application", hosted(&json!({"users_total": 5.0})), &[]),
+        (
+            "Application",
+            hosted(&json!({"users_total": 1e300})),
+            &[".users_total OUT_OF_RANGE"],
+        ),
+        (
+            "Application",
+            hosted(&json!({"financials": 5})),
+            &[".financials WRONG_TYPE"],
+        ),
+        ("Application", hosted(&json!({"bia": [1]})), &[".bia WRONG_TYPE"]),
+        ("Application", hosted(&json!({"bia": {"legal": null}})), &[]),
+        (
+            "Application",
+            hosted(&json!({"financials": {"estimated_annual_cost": 5}})),
+            &[".financials.currency REQUIRED"],
+        ),
+        (
+            "Application",
+            hosted(&json!({"financials": {"currency": "EUR", "note": "x"}})),
+            &[],
+        ),
+        (
+            "Application",
+            hosted(&json!({"financials.currency": "XXX"})),
+            &[".financials.currency UNKNOWN_FIELD"],
+        ),
+        ("Application", hosted(&json!({"a.b": 1})), &[]),
+        (
+            "Application",
+            hosted(&json!({"vendor": "a\u{0}b"})),
+            &[".vendor PATTERN_MISMATCH"],
+        ),
+        (
+            "Application",
+            hosted(&json!({"x": {"k\u{0}": 1}})),
+            &[".x PATTERN_MISMATCH"],
+        ),
+        (
+            "Application",
+            hosted(&json!({"external_ids": [{"system": "CMDB", "id": "1"}, {"system": "CMDB", "id": "2"}]})),
+            &[],
+        ),
+        (
+            "Application",
+            hosted(
+                &json!({"external_ids": [{"system": "A", "id": "1"}, {"system": "A", "id": "1"}, {"system": 5}, "x", {"system": "A", "id": "3", "y": 1}]}),
+            ),
             &[
                 ".external_ids.1 NOT_ALLOWED_HERE",
                 ".external_ids.2.id REQUIRED",
@@ -84,7 +140,11 @@ fn single_cases() {
                 ".external_ids.4.y UNKNOWN_FIELD",
             ],
         ),
-        ("Organization", json!({"budget_annual": {"amount": -5.5, "currency": "CHF"}, "headcount": 0}), &[]),
+        (
+            "Organization",
+            json!({"budget_annual": {"amount": -5.5, "currency": "CHF"}, "headcount": 0}),
+            &[],
+        ),
         (
             "Organization",
             json!({"budget_annual": {"amount": "5", "currency": "chf", "x": 1}, "headcount": -1}),
@@ -95,21 +155,49 @@ fn single_cases() {
                 ".headcount OUT_OF_RANGE",
             ],
         ),
-        ("Organization", json!({"budget_annual": {}}), &[".budget_annual.amount REQUIRED", ".budget_annual.currency REQUIRED"]),
+        (
+            "Organization",
+            json!({"budget_annual": {}}),
+            &[".budget_annual.amount REQUIRED", ".budget_annual.currency REQUIRED"],
+        ),
         ("Location", json!({"country": "DE"}), &[]),
         ("Location", json!({"country": "Germany"}), &[".country NOT_IN_OPTIONS"]),
-        ("DataObject", json!({"sensitivity": ["PII", "GDPR"], "encryption_required": true}), &[]),
-        ("DataObject", json!({"sensitivity": ["PII", "Secret", 5]}), &[".sensitivity.1 NOT_IN_OPTIONS", ".sensitivity.2 WRONG_TYPE"]),
-        ("DataObject", json!({"sensitivity": "PII", "golden_source_id": "x"}), &[".golden_source_id WRONG_TYPE", ".sensitivity WRONG_TYPE"]),
+        (
+            "DataObject",
+            json!({"sensitivity": ["PII", "GDPR"], "encryption_required": true}),
+            &[],
+        ),
+        (
+            "DataObject",
+            json!({"sensitivity": ["PII", "Secret", 5]}),
+            &[".sensitivity.1 NOT_IN_OPTIONS", ".sensitivity.2 WRONG_TYPE"],
+        ),
+        (
+            "DataObject",
+            json!({"sensitivity": "PII", "golden_source_id": "x"}),
+            &[".golden_source_id WRONG_TYPE", ".sensitivity WRONG_TYPE"],
+        ),
         ("Interface", json!({"base_url": "not a url"}), &[".base_url WRONG_TYPE"]),
-        ("TechCategory", json!({"color_code": "#12345G"}), &[".color_code PATTERN_MISMATCH"]),
-        ("Risk", json!({"likelihood": 3, "impact": 6, "risk_score": 18}), &[".impact OUT_OF_RANGE", ".risk_score READ_ONLY"]),
+        (
+            "TechCategory",
+            json!({"color_code": "#12345G"}),
+            &[".color_code PATTERN_MISMATCH"],
+        ),
+        (
+            "Risk",
+            json!({"likelihood": 3, "impact": 6, "risk_score": 18}),
+            &[".impact OUT_OF_RANGE", ".risk_score READ_ONLY"],
+        ),
         (
             "ArchitecturePolicy",
             json!({"rule_json": [], "severity": "High", "enforcement": "Blocking"}),
             &[".rule_json REQUIRED"],
         ),
-        ("ArchitecturePrinciple", json!({"statement": "x", "category": "Data", "implications": ["a", 1]}), &[".implications.1 WRONG_TYPE"]),
+        (
+            "ArchitecturePrinciple",
+            json!({"statement": "x", "category": "Data", "implications": ["a", 1]}),
+            &[".implications.1 WRONG_TYPE"],
+        ),
     ];
     for (card_type, attributes, expected) in cases {
         assert_eq!(problems(card_type, &attributes), expected, "{card_type} {attributes}");
@@ -124,8 +212,14 @@ fn size_and_depth_are_bounded_and_said() {
     }
     assert_eq!(problems("Provider", &json!({"a": deep})), Vec::<String>::new());
     assert_eq!(problems("Provider", &json!({"b": {"a": deep}})), [" TOO_LONG"]);
-    assert_eq!(problems("Provider", &json!({"note": "x".repeat(65_600)})), [" TOO_LONG"]);
-    assert_eq!(problems("Provider", &json!({"list": vec![1; 10_000]})), Vec::<String>::new());
+    assert_eq!(
+        problems("Provider", &json!({"note": "x".repeat(65_600)})),
+        [" TOO_LONG"]
+    );
+    assert_eq!(
+        problems("Provider", &json!({"list": vec![1; 10_000]})),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -163,10 +257,21 @@ fn any_json() -> impl Strategy<Value = Value> {
         ".{0,12}".prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 32, 6, |inner| {
-        let key = prop::sample::select(vec!["financials", "bia", "currency", "amount", "contract", "end_date", "system", "id", "x"]);
+        let key = prop::sample::select(vec![
+            "financials",
+            "bia",
+            "currency",
+            "amount",
+            "contract",
+            "end_date",
+            "system",
+            "id",
+            "x",
+        ]);
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::hash_map(key.prop_map(str::to_owned), inner, 0..5).prop_map(|m| Value::Object(m.into_iter().collect())),
+            prop::collection::hash_map(key.prop_map(str::to_owned), inner, 0..5)
+                .prop_map(|m| Value::Object(m.into_iter().collect())),
         ]
     })
 }

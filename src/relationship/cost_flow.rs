@@ -33,7 +33,12 @@ mod tests {
             ("HOSTED_ON", "Application", "Platform", Some(CostGiver::Target)),
             ("PROVIDES", "Application", "Interface", Some(CostGiver::Target)),
             ("SUPPORTS", "Application", "BusinessCapability", Some(CostGiver::Source)),
-            ("PARENT_OF", "BusinessCapability", "BusinessCapability", Some(CostGiver::Target)),
+            (
+                "PARENT_OF",
+                "BusinessCapability",
+                "BusinessCapability",
+                Some(CostGiver::Target),
+            ),
             ("PARENT_OF", "Organization", "Organization", None),
             ("OWNED_BY", "Application", "Organization", None),
         ] {

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
-use super::{RelationshipRow, ontology::RelationshipType};
+use super::RelationshipRow;
 use crate::{
     card::MAX_DESCRIPTION,
     error::{Violation, ViolationCode},
@@ -46,54 +46,76 @@ pub struct EdgeDraft {
     pub attributes: Map<String, Value>,
 }
 
-const READ_ONLY: &[&str] =
-    &["id", "status", "version", "created_at", "updated_at", "created_by", "updated_by", "source_type", "target_type", "source_name", "target_name"];
+const READ_ONLY: &[&str] = &[
+    "id",
+    "status",
+    "version",
+    "created_at",
+    "updated_at",
+    "created_by",
+    "updated_by",
+    "source_type",
+    "target_type",
+    "source_name",
+    "target_name",
+];
 
 impl EdgeDraft {
     /// Reads the writable fields. Everything wrong is left in `fields`.
     pub fn read(fields: &mut Fields) -> Self {
         fields.read_only(READ_ONLY);
-        let validity = Validity { from: fields.date("valid_from"), to: fields.date("valid_to") };
+        let validity = Validity {
+            from: fields.date("valid_from"),
+            to: fields.date("valid_to"),
+        };
         if let (Some(from), Some(to)) = (validity.from, validity.to) {
             if to < from {
-                fields.refuse("valid_to", ViolationCode::DatesOutOfOrder, format!("is before valid_from {from}"), Some(&json!(to)));
+                fields.refuse(
+                    "valid_to",
+                    ViolationCode::DatesOutOfOrder,
+                    format!("is before valid_from {from}"),
+                    Some(&json!(to)),
+                );
             }
         }
         let description = fields.text("description", MAX_DESCRIPTION).filter(|d| !d.is_empty());
         let allocation_pct = fields.value("allocation_pct").and_then(|value| {
-            let share = value.as_number().and_then(|n| n.to_string().parse::<Decimal>().ok().or_else(|| Decimal::from_scientific(&n.to_string()).ok()));
+            let share = value.as_number().and_then(|n| {
+                n.to_string()
+                    .parse::<Decimal>()
+                    .ok()
+                    .or_else(|| Decimal::from_scientific(&n.to_string()).ok())
+            });
             match share {
                 Some(share) if (Decimal::ZERO..=Decimal::ONE).contains(&share) => Some(share.round_dp(8).normalize()),
                 Some(_) => {
-                    fields.refuse("allocation_pct", ViolationCode::OutOfRange, "must be from 0 to 1 (0.25 is a quarter)", Some(&value));
+                    fields.refuse(
+                        "allocation_pct",
+                        ViolationCode::OutOfRange,
+                        "must be from 0 to 1 (0.25 is a quarter)",
+                        Some(&value),
+                    );
                     None
                 }
                 None => {
-                    fields.refuse("allocation_pct", ViolationCode::WrongType, format!("must be a number from 0 to 1, not {}", kind(&value)), Some(&value));
+                    fields.refuse(
+                        "allocation_pct",
+                        ViolationCode::WrongType,
+                        format!("must be a number from 0 to 1, not {}", kind(&value)),
+                        Some(&value),
+                    );
                     None
                 }
             }
         });
         let attributes = fields.object("attributes").unwrap_or_default();
         fields.extend(check_attributes(&attributes));
-        Self { validity, description, allocation_pct, attributes }
-    }
-
-    /// What the row of the ontology demands of the attributes, for example the values of `access`.
-    #[must_use]
-    pub fn check_against(&self, rule: &RelationshipType) -> Vec<Violation> {
-        let mut violations = Vec::new();
-        for (name, options) in rule.attribute_options() {
-            let Some(value) = self.attributes.get(name).filter(|v| !v.is_null()) else { continue };
-            if !value.as_str().is_some_and(|text| options.iter().any(|o| o == text)) {
-                violations.push(
-                    Violation::new(format!("attributes.{name}"), ViolationCode::NotInOptions, format!("must be one of {}", options.join(", ")))
-                        .provided(value)
-                        .accepts("allowed_values", options.to_vec()),
-                );
-            }
+        Self {
+            validity,
+            description,
+            allocation_pct,
+            attributes,
         }
-        violations
     }
 
     /// The draft as a request body: what a merge patch is applied to.
@@ -108,7 +130,11 @@ impl EdgeDraft {
         put("valid_from", json!(self.validity.from));
         put("valid_to", json!(self.validity.to));
         put("description", json!(self.description));
-        put("allocation_pct", self.allocation_pct.map_or(Value::Null, |share| json!(f64::try_from(share).unwrap_or_default())));
+        put(
+            "allocation_pct",
+            self.allocation_pct
+                .map_or(Value::Null, |share| json!(f64::try_from(share).unwrap_or_default())),
+        );
         put("attributes", Value::Object(self.attributes.clone()));
         body
     }
@@ -130,32 +156,30 @@ fn check_attributes(attributes: &Map<String, Value>) -> Vec<Violation> {
     let whole = Value::Object(attributes.clone());
     if whole.to_string().len() > MAX_ATTRIBUTE_BYTES {
         violations.push(
-            Violation::new("attributes", ViolationCode::TooLong, format!("are larger than {MAX_ATTRIBUTE_BYTES} bytes")).accepts("max_bytes", MAX_ATTRIBUTE_BYTES),
+            Violation::new(
+                "attributes",
+                ViolationCode::TooLong,
+                format!("are larger than {MAX_ATTRIBUTE_BYTES} bytes"),
+            )
+            .accepts("max_bytes", MAX_ATTRIBUTE_BYTES),
         );
     }
     if depth(&whole) > MAX_ATTRIBUTE_DEPTH + 1 {
         violations.push(
-            Violation::new("attributes", ViolationCode::TooLong, format!("are nested more than {MAX_ATTRIBUTE_DEPTH} deep")).accepts("max_depth", MAX_ATTRIBUTE_DEPTH),
+            Violation::new(
+                "attributes",
+                ViolationCode::TooLong,
+                format!("are nested more than {MAX_ATTRIBUTE_DEPTH} deep"),
+            )
+            .accepts("max_depth", MAX_ATTRIBUTE_DEPTH),
         );
     }
     if contains_nul(&whole) {
-        violations.push(Violation::new("attributes", ViolationCode::PatternMismatch, "must not contain NUL characters"));
-    }
-    let options = ["hard", "soft", "none"];
-    if let Some(value) = attributes.get("dependency").filter(|v| !v.is_null()) {
-        if !value.as_str().is_some_and(|text| options.contains(&text)) {
-            violations.push(
-                Violation::new("attributes.dependency", ViolationCode::NotInOptions, "must be hard, soft or none")
-                    .provided(value)
-                    .accepts("allowed_values", options.to_vec()),
-            );
-        }
-    }
-    if let Some(value) = attributes.get("redundancy_group").filter(|v| !v.is_null()) {
-        if !value.as_str().is_some_and(|text| (1..=100).contains(&text.trim().chars().count())) {
-            violations
-                .push(Violation::new("attributes.redundancy_group", ViolationCode::WrongType, "must be a text of 1 to 100 characters").provided(value));
-        }
+        violations.push(Violation::new(
+            "attributes",
+            ViolationCode::PatternMismatch,
+            "must not contain NUL characters",
+        ));
     }
     violations
 }
@@ -195,8 +219,14 @@ mod tests {
             (("2020-01-01", ""), ("2019-01-01", "2019-12-31"), false),
             (("2020-01-01", "2022-12-31"), ("2021-01-01", "2021-02-01"), true),
         ] {
-            let a = Validity { from: day(a.0), to: day(a.1) };
-            let b = Validity { from: day(b.0), to: day(b.1) };
+            let a = Validity {
+                from: day(a.0),
+                to: day(a.1),
+            };
+            let b = Validity {
+                from: day(b.0),
+                to: day(b.1),
+            };
             assert_eq!((a.overlaps(b), b.overlaps(a)), (expected, expected), "{a:?} {b:?}");
         }
     }
@@ -204,10 +234,10 @@ mod tests {
     #[test]
     fn shares_and_attributes_are_checked() {
         let body = json!({"allocation_pct": 1.5, "valid_from": "2026-01-02", "valid_to": "2026-01-01", "status": "archived",
-            "attributes": {"dependency": "firm", "redundancy_group": 3}});
+            "attributes": {"note": "a\u{0}b"}});
         let mut fields = Fields::new(body.as_object().unwrap().clone());
         EdgeDraft::read(&mut fields);
         let found: Vec<_> = fields.finish().into_iter().map(|v| v.field).collect();
-        assert_eq!(found, ["status", "valid_to", "allocation_pct", "attributes.dependency", "attributes.redundancy_group"]);
+        assert_eq!(found, ["status", "valid_to", "allocation_pct", "attributes"]);
     }
 }

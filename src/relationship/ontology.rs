@@ -2,6 +2,7 @@
 //! metamodel it is data that an admin extends; everybody else reads an immutable snapshot, the [`Ontology`].
 
 pub mod reference;
+pub mod store;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -33,13 +34,20 @@ pub enum Cardinality {
 }
 
 impl Cardinality {
-    const ALL: [(Self, &'static str); 4] =
-        [(Self::ManyToMany, "M:N"), (Self::OneToMany, "1:N"), (Self::ManyToOne, "M:1"), (Self::OneToOne, "1:1")];
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::ManyToMany, "M:N"),
+        (Self::OneToMany, "1:N"),
+        (Self::ManyToOne, "M:1"),
+        (Self::OneToOne, "1:1"),
+    ];
 
     /// As it is written: `M:N`, `1:N`, `M:1`, `1:1`.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(c, _)| *c == self).map_or("M:N", |(_, name)| name)
+        Self::ALL
+            .iter()
+            .find(|(c, _)| *c == self)
+            .map_or("M:N", |(_, name)| name)
     }
 
     /// The cardinality written so.
@@ -87,7 +95,9 @@ impl Dependent {
     /// The variant of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Source, Self::Target, Self::None].into_iter().find(|d| d.name() == name)
+        [Self::Source, Self::Target, Self::None]
+            .into_iter()
+            .find(|d| d.name() == name)
     }
 }
 
@@ -201,7 +211,9 @@ impl EdgeAttribute {
         match value.as_array() {
             Some(items) if self.several => {
                 if items.is_empty() {
-                    found.push(Violation::new(field, ViolationCode::Required, "an empty list says nothing").provided(value));
+                    found.push(
+                        Violation::new(field, ViolationCode::Required, "an empty list says nothing").provided(value),
+                    );
                 }
                 for (index, item) in items.iter().enumerate() {
                     one_option(&format!("{field}.{index}"), item, &self.options, found);
@@ -215,19 +227,35 @@ impl EdgeAttribute {
 fn one_option(field: &str, value: &Value, options: &[String], found: &mut Vec<Violation>) {
     let (code, message) = match value.as_str() {
         Some(text) if options.iter().any(|o| o == text) => return,
-        Some(_) => (ViolationCode::NotInOptions, format!("must be one of {}", options.join(", "))),
-        None => (ViolationCode::WrongType, format!("must be a text, one of {}", options.join(", "))),
+        Some(_) => (
+            ViolationCode::NotInOptions,
+            format!("must be one of {}", options.join(", ")),
+        ),
+        None => (
+            ViolationCode::WrongType,
+            format!("must be a text, one of {}", options.join(", ")),
+        ),
     };
-    found.push(Violation::new(field, code, message).provided(value).accepts("allowed_values", options.to_vec()));
+    found.push(
+        Violation::new(field, code, message)
+            .provided(value)
+            .accepts("allowed_values", options.to_vec()),
+    );
 }
 
 fn group(field: &str, value: &Value, found: &mut Vec<Violation>) {
     match value.as_str() {
         None => found.push(Violation::new(field, ViolationCode::WrongType, "must be a text").provided(value)),
-        Some(name) if name.trim().is_empty() => found.push(Violation::new(field, ViolationCode::Required, "may not be blank")),
+        Some(name) if name.trim().is_empty() => {
+            found.push(Violation::new(field, ViolationCode::Required, "may not be blank"))
+        }
         Some(name) if name.chars().count() > MAX_GROUP => found.push(
-            Violation::new(field, ViolationCode::TooLong, format!("has at most {MAX_GROUP} characters"))
-                .accepts("max_length", MAX_GROUP),
+            Violation::new(
+                field,
+                ViolationCode::TooLong,
+                format!("has at most {MAX_GROUP} characters"),
+            )
+            .accepts("max_length", MAX_GROUP),
         ),
         Some(_) => {}
     }
@@ -250,15 +278,23 @@ impl Ontology {
     pub fn new(version: i64, mut rows: Vec<RelationshipType>, metamodel: &Metamodel) -> Self {
         // Rows that name their targets come before those that take any: the precise one decides.
         rows.sort_by(|a, b| {
-            (a.target_types.is_empty(), a.position, &a.source_type, &a.kind, a.id)
-                .cmp(&(b.target_types.is_empty(), b.position, &b.source_type, &b.kind, b.id))
+            (a.target_types.is_empty(), a.position, &a.source_type, &a.kind, a.id).cmp(&(
+                b.target_types.is_empty(),
+                b.position,
+                &b.source_type,
+                &b.kind,
+                b.id,
+            ))
         });
         let mut by_source: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, row) in rows.iter().enumerate() {
             by_source.entry(row.source_type.clone()).or_default().push(index);
         }
-        let any_targets =
-            metamodel.card_types().filter(|t| metamodel.is_any_target(&t.name)).map(|t| t.name.clone()).collect();
+        let any_targets = metamodel
+            .card_types()
+            .filter(|t| metamodel.is_any_target(&t.name))
+            .map(|t| t.name.clone())
+            .collect();
         Self {
             version,
             by_id: rows.iter().enumerate().map(|(index, row)| (row.id, index)).collect(),
@@ -290,18 +326,25 @@ impl Ontology {
     /// The row that allows an edge of this type between these card types; deprecated rows are found as well.
     #[must_use]
     pub fn lookup(&self, source_type: &str, kind: &str, target_type: &str) -> Option<&RelationshipType> {
-        self.from_source(source_type).find(|row| row.kind == kind && self.takes(row, target_type))
+        self.from_source(source_type)
+            .find(|row| row.kind == kind && self.takes(row, target_type))
     }
 
     /// The rows that allow an edge between these card types.
     #[must_use]
     pub fn allowed_between(&self, source_type: &str, target_type: &str) -> Vec<&RelationshipType> {
-        self.from_source(source_type).filter(|row| self.takes(row, target_type)).collect()
+        self.from_source(source_type)
+            .filter(|row| self.takes(row, target_type))
+            .collect()
     }
 
     /// The rows that start at a card type.
     pub fn from_source(&self, source_type: &str) -> impl Iterator<Item = &RelationshipType> {
-        self.by_source.get(source_type).into_iter().flatten().filter_map(|index| self.rows.get(*index))
+        self.by_source
+            .get(source_type)
+            .into_iter()
+            .flatten()
+            .filter_map(|index| self.rows.get(*index))
     }
 
     /// Whether edges of the row may end at cards of this type.
@@ -317,7 +360,11 @@ impl Ontology {
     /// The card types at which edges of the row may end, `any` written out.
     #[must_use]
     pub fn targets(&self, row: &RelationshipType) -> Vec<String> {
-        if row.target_types.is_empty() { self.any_targets.iter().cloned().collect() } else { row.target_types.clone() }
+        if row.target_types.is_empty() {
+            self.any_targets.iter().cloned().collect()
+        } else {
+            row.target_types.clone()
+        }
     }
 
     /// The names of all edge types.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     CostGiver, EdgeDraft, RelationshipRow, Validity, cost_giver,
-    ontology::{Cardinality, Ontology, RelationshipType},
+    ontology::{Ontology, RelationshipType},
     store::{self, Ends},
 };
 use crate::{
@@ -20,36 +20,63 @@ use crate::{
 };
 
 /// Finds the row of the ontology for an edge, or the error that lists what is allowed between these types.
-pub fn lookup<'a>(ontology: &'a Ontology, source: &CardRow, edge_type: &str, target: &CardRow) -> Result<&'a RelationshipType> {
+pub fn lookup<'a>(
+    ontology: &'a Ontology,
+    source: &CardRow,
+    edge_type: &str,
+    target: &CardRow,
+) -> Result<&'a RelationshipType> {
     if source.id == target.id {
-        return Err(Error::new(Code::SelfRelationship, format!("'{}' cannot have a relationship with itself", source.name)).at("target_id"));
-    }
-    ontology.lookup(&source.card_type, edge_type, &target.card_type).ok_or_else(|| {
-        let forward: Vec<&str> = ontology.allowed_between(&source.card_type, &target.card_type);
-        let backward: Vec<&str> = ontology.allowed_between(&target.card_type, &source.card_type);
-        let shown: String = edge_type.chars().take(60).collect();
-        Error::new(
-            Code::RelationshipNotAllowed,
-            format!(
-                "{} {shown} {} is not a relationship of the metamodel; from {} to {} there may be: {}",
-                source.card_type,
-                target.card_type,
-                source.card_type,
-                target.card_type,
-                if forward.is_empty() { "none".to_owned() } else { forward.join(", ") }
-            ),
+        return Err(Error::new(
+            Code::SelfRelationship,
+            format!("'{}' cannot have a relationship with itself", source.name),
         )
-        .at("type")
-        .with(json!({
-            "source_type": source.card_type, "target_type": target.card_type,
-            "allowed_types": forward, "allowed_types_in_reverse": backward,
-        }))
-    })
+        .at("target_id"));
+    }
+    ontology
+        .lookup(&source.card_type, edge_type, &target.card_type)
+        .ok_or_else(|| {
+            let kinds = |from: &str, to: &str| {
+                ontology
+                    .allowed_between(from, to)
+                    .into_iter()
+                    .map(|row| row.kind.as_str())
+                    .collect::<Vec<_>>()
+            };
+            let forward = kinds(&source.card_type, &target.card_type);
+            let backward = kinds(&target.card_type, &source.card_type);
+            let shown: String = edge_type.chars().take(60).collect();
+            Error::new(
+                Code::RelationshipNotAllowed,
+                format!(
+                    "{} {shown} {} is not a relationship of the metamodel; from {} to {} there may be: {}",
+                    source.card_type,
+                    target.card_type,
+                    source.card_type,
+                    target.card_type,
+                    if forward.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        forward.join(", ")
+                    }
+                ),
+            )
+            .at("type")
+            .with(json!({
+                "source_type": source.card_type, "target_type": target.card_type,
+                "allowed_types": forward, "allowed_types_in_reverse": backward,
+            }))
+        })
 }
 
 /// Serialises writers of edges that could conflict: by row locks on the ends, and for acyclic rows of the ontology by
 /// one lock per row. Returns the cards, fresh.
-pub async fn lock_ends(conn: &mut PgConnection, source: Uuid, target: Uuid, acyclic: Option<Uuid>) -> Result<(CardRow, CardRow)> {
+pub async fn lock_ends(
+    conn: &mut PgConnection,
+    source: Uuid,
+    target: Uuid,
+    acyclic: Option<Uuid>,
+) -> Result<(CardRow, CardRow)> {
     if let Some(rule) = acyclic {
         lock_rule(conn, rule).await?;
     }
@@ -58,7 +85,11 @@ pub async fn lock_ends(conn: &mut PgConnection, source: Uuid, target: Uuid, acyc
         rows.iter()
             .find(|row| row.id == id && row.deleted_at.is_none())
             .cloned()
-            .ok_or_else(|| Error::not_found("card", id).at(end).with(json!({ "kind": "card", "id": id, "end": end })))
+            .ok_or_else(|| {
+                Error::not_found("card", id)
+                    .at(end)
+                    .with(json!({ "kind": "card", "id": id, "end": end }))
+            })
     };
     Ok((find(source, "source_id")?, find(target, "target_id")?))
 }
@@ -66,12 +97,20 @@ pub async fn lock_ends(conn: &mut PgConnection, source: Uuid, target: Uuid, acyc
 /// One writer at a time for an acyclic row of the ontology, until the end of the transaction.
 pub async fn lock_rule(conn: &mut PgConnection, rule: Uuid) -> Result<()> {
     let key = i64::from_le_bytes(rule.as_bytes()[..8].try_into().unwrap_or_default());
-    sqlx::query!("select pg_advisory_xact_lock($1)", key).fetch_one(conn).await?;
+    sqlx::query!("select pg_advisory_xact_lock($1)", key)
+        .fetch_one(conn)
+        .await?;
     Ok(())
 }
 
 /// Checks an edge against all others, as it will be; `own` is its id when it exists already.
-pub async fn check(conn: &mut PgConnection, rule: &RelationshipType, ends: &Ends, draft: &EdgeDraft, own: Option<Uuid>) -> Result<()> {
+pub async fn check(
+    conn: &mut PgConnection,
+    rule: &RelationshipType,
+    ends: &Ends,
+    draft: &EdgeDraft,
+    own: Option<Uuid>,
+) -> Result<()> {
     no_duplicate(conn, ends, draft.validity, own).await?;
     cardinality(conn, rule, ends, draft.validity, own).await?;
     if rule.acyclic {
@@ -82,7 +121,11 @@ pub async fn check(conn: &mut PgConnection, rule: &RelationshipType, ends: &Ends
 
 fn interval(validity: Validity) -> String {
     let day = |date: Option<NaiveDate>, open: &str| date.map_or(open.to_owned(), |d| d.to_string());
-    format!("{} to {}", day(validity.from, "the beginning"), day(validity.to, "open end"))
+    format!(
+        "{} to {}",
+        day(validity.from, "the beginning"),
+        day(validity.to, "open end")
+    )
 }
 
 fn in_the_way(edge: &RelationshipRow) -> serde_json::Value {
@@ -94,30 +137,48 @@ fn in_the_way(edge: &RelationshipRow) -> serde_json::Value {
 
 async fn no_duplicate(conn: &mut PgConnection, ends: &Ends, validity: Validity, own: Option<Uuid>) -> Result<()> {
     let existing = store::active_between(conn, ends.source_id, &ends.edge_type, ends.target_id).await?;
-    match existing.iter().find(|edge| Some(edge.id) != own && edge.validity().overlaps(validity)) {
+    match existing
+        .iter()
+        .find(|edge| Some(edge.id) != own && edge.validity().overlaps(validity))
+    {
         None => Ok(()),
         Some(edge) => Err(Error::new(
             Code::DuplicateRelationship,
-            format!("The same {} exists already, from {}; give it another interval or change that one", edge.edge_type, interval(edge.validity())),
+            format!(
+                "The same {} exists already, from {}; give it another interval or change that one",
+                edge.edge_type,
+                interval(edge.validity())
+            ),
         )
         .with(in_the_way(edge))),
     }
 }
 
-async fn cardinality(conn: &mut PgConnection, rule: &RelationshipType, ends: &Ends, validity: Validity, own: Option<Uuid>) -> Result<()> {
-    let one_source = matches!(rule.cardinality, Cardinality::OneToMany | Cardinality::OneToOne);
-    let one_target = matches!(rule.cardinality, Cardinality::ManyToOne | Cardinality::OneToOne);
+async fn cardinality(
+    conn: &mut PgConnection,
+    rule: &RelationshipType,
+    ends: &Ends,
+    validity: Validity,
+    own: Option<Uuid>,
+) -> Result<()> {
     let mut others = Vec::new();
-    if one_source {
+    if rule.cardinality.one_source() {
         others.extend(store::active_to(conn, ends.target_id, rule.id).await?);
     }
-    if one_target {
+    if rule.cardinality.one_target() {
         others.extend(store::active_from(conn, ends.source_id, rule.id).await?);
     }
-    match others.iter().find(|edge| Some(edge.id) != own && edge.validity().overlaps(validity)) {
+    match others
+        .iter()
+        .find(|edge| Some(edge.id) != own && edge.validity().overlaps(validity))
+    {
         None => Ok(()),
         Some(edge) => {
-            let (side, whose) = if edge.target_id == ends.target_id { ("source", "target") } else { ("target", "source") };
+            let (side, whose) = if edge.target_id == ends.target_id {
+                ("source", "target")
+            } else {
+                ("target", "source")
+            };
             Err(Error::new(
                 Code::CardinalityViolation,
                 format!(
@@ -162,20 +223,29 @@ async fn cycle(conn: &mut PgConnection, ends: &Ends, came_from: &HashMap<Uuid, U
     let mut steps = Vec::new();
     let mut names = Vec::new();
     for id in path {
-        let name = card::store::find_card(conn, id).await?.map(|c| c.name).unwrap_or_default();
+        let name = card::store::find_card(conn, id)
+            .await?
+            .map(|c| c.name)
+            .unwrap_or_default();
         steps.push(json!({ "id": id, "name": name }));
         names.push(name);
     }
     Ok(Error::new(
         Code::CycleDetected,
-        format!("This {} would close a cycle: {} leads back already", ends.edge_type, names.join(" → ")),
+        format!(
+            "This {} would close a cycle: {} leads back already",
+            ends.edge_type,
+            names.join(" → ")
+        ),
     )
     .with(json!({ "existing_path": steps })))
 }
 
 /// Refuses shares of one card's cost that exceed the whole at any instant.
 async fn allocation(conn: &mut PgConnection, ends: &Ends, draft: &EdgeDraft, own: Option<Uuid>) -> Result<()> {
-    let Some(share) = draft.allocation_pct else { return Ok(()) };
+    let Some(share) = draft.allocation_pct else {
+        return Ok(());
+    };
     let giver = match cost_giver(&ends.edge_type, &ends.source_type, &ends.target_type) {
         Some(CostGiver::Source) => ends.source_id,
         Some(CostGiver::Target) => ends.target_id,
@@ -198,7 +268,11 @@ async fn allocation(conn: &mut PgConnection, ends: &Ends, draft: &EdgeDraft, own
     }
     Err(Error::new(
         Code::AllocationExceeded,
-        format!("The cost shares of one card may not exceed 1 at any time; with this one they reach {}{}", total.normalize(), on.map_or(String::new(), |d| format!(" on {d}"))),
+        format!(
+            "The cost shares of one card may not exceed 1 at any time; with this one they reach {}{}",
+            total.normalize(),
+            on.map_or(String::new(), |d| format!(" on {d}"))
+        ),
     )
     .at("allocation_pct")
     .with(json!({ "giver_id": giver, "total": total.normalize().to_string(), "on": on })))
@@ -214,7 +288,11 @@ fn highest_total(shares: &[(Validity, Decimal)]) -> (Decimal, Option<NaiveDate>)
             Some(_) => validity.overlaps(day),
             None => validity.from.is_none(),
         };
-        let total: Decimal = shares.iter().filter(|(validity, _)| in_force(validity)).map(|(_, share)| *share).sum();
+        let total: Decimal = shares
+            .iter()
+            .filter(|(validity, _)| in_force(validity))
+            .map(|(_, share)| *share)
+            .sum();
         if total > best.0 {
             best = (total, start);
         }
@@ -229,7 +307,15 @@ mod tests {
     #[test]
     fn shares_add_up_where_intervals_overlap() {
         let day = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap());
-        let share = |from: &str, to: &str, tenths: i64| (Validity { from: day(from), to: day(to) }, Decimal::new(tenths, 1));
+        let share = |from: &str, to: &str, tenths: i64| {
+            (
+                Validity {
+                    from: day(from),
+                    to: day(to),
+                },
+                Decimal::new(tenths, 1),
+            )
+        };
         let (total, _) = highest_total(&[share("", "2025-12-31", 6), share("2026-01-01", "", 7)]);
         assert_eq!(total, Decimal::new(7, 1));
         let (total, on) = highest_total(&[share("", "2025-12-31", 6), share("2025-06-01", "", 7)]);

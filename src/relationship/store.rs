@@ -12,7 +12,10 @@ use crate::{error::Result, store::Author};
 
 /// A relationship's row, as the table and the change log hold it.
 #[derive(Clone, Debug, FromRow, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the columns are described in relationships.md and the migration")]
+#[expect(
+    missing_docs,
+    reason = "the columns are described in relationships.md and the migration"
+)]
 pub struct RelationshipRow {
     pub id: Uuid,
     pub rule_id: Uuid,
@@ -42,7 +45,10 @@ impl RelationshipRow {
     /// When it holds.
     #[must_use]
     pub fn validity(&self) -> Validity {
-        Validity { from: self.valid_from, to: self.valid_to }
+        Validity {
+            from: self.valid_from,
+            to: self.valid_to,
+        }
     }
 
     /// Whether it is not archived.
@@ -74,12 +80,18 @@ macro_rules! edge_rows {
 
 /// The relationship, archived or not.
 pub async fn find_relationship(conn: &mut PgConnection, id: Uuid) -> Result<Option<RelationshipRow>> {
-    Ok(edge_rows!("", "from relationships r where r.id = $1", id).fetch_optional(conn).await?)
+    Ok(edge_rows!("", "from relationships r where r.id = $1", id)
+        .fetch_optional(conn)
+        .await?)
 }
 
 /// The relationship, locked against other writers.
 pub async fn lock_relationship(conn: &mut PgConnection, id: Uuid) -> Result<Option<RelationshipRow>> {
-    Ok(edge_rows!("", "from relationships r where r.id = $1 for no key update", id).fetch_optional(conn).await?)
+    Ok(
+        edge_rows!("", "from relationships r where r.id = $1 for no key update", id)
+            .fetch_optional(conn)
+            .await?,
+    )
 }
 
 /// Every active edge that starts or ends at one of these cards, locked in order of id.
@@ -95,11 +107,22 @@ pub async fn lock_active_around(conn: &mut PgConnection, cards: &[Uuid]) -> Resu
 
 /// The edges that a deletion archived, in order of id.
 pub async fn archived_by(conn: &mut PgConnection, deletion_id: Uuid) -> Result<Vec<RelationshipRow>> {
-    Ok(edge_rows!("", "from relationships r where r.deletion_id = $1 order by r.id for no key update", deletion_id).fetch_all(conn).await?)
+    Ok(edge_rows!(
+        "",
+        "from relationships r where r.deletion_id = $1 order by r.id for no key update",
+        deletion_id
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// The active edges of a type between two cards.
-pub async fn active_between(conn: &mut PgConnection, source: Uuid, edge_type: &str, target: Uuid) -> Result<Vec<RelationshipRow>> {
+pub async fn active_between(
+    conn: &mut PgConnection,
+    source: Uuid,
+    edge_type: &str,
+    target: Uuid,
+) -> Result<Vec<RelationshipRow>> {
     Ok(edge_rows!(
         "",
         "from relationships r where r.source_id = $1 and r.type = $2 and r.target_id = $3 and r.status = 'active' order by r.valid_from nulls first, r.id",
@@ -113,16 +136,26 @@ pub async fn active_between(conn: &mut PgConnection, source: Uuid, edge_type: &s
 
 /// The active edges of an ontology row that start at a card.
 pub async fn active_from(conn: &mut PgConnection, source: Uuid, rule: Uuid) -> Result<Vec<RelationshipRow>> {
-    Ok(edge_rows!("", "from relationships r where r.source_id = $1 and r.rule_id = $2 and r.status = 'active' order by r.id", source, rule)
-        .fetch_all(conn)
-        .await?)
+    Ok(edge_rows!(
+        "",
+        "from relationships r where r.source_id = $1 and r.rule_id = $2 and r.status = 'active' order by r.id",
+        source,
+        rule
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// The active edges of an ontology row that end at a card.
 pub async fn active_to(conn: &mut PgConnection, target: Uuid, rule: Uuid) -> Result<Vec<RelationshipRow>> {
-    Ok(edge_rows!("", "from relationships r where r.target_id = $1 and r.rule_id = $2 and r.status = 'active' order by r.id", target, rule)
-        .fetch_all(conn)
-        .await?)
+    Ok(edge_rows!(
+        "",
+        "from relationships r where r.target_id = $1 and r.rule_id = $2 and r.status = 'active' order by r.id",
+        target,
+        rule
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// The active edges at a card that carry an explicit cost share.
@@ -166,7 +199,13 @@ pub struct Ends {
 }
 
 /// Inserts an edge at version 1.
-pub async fn insert(conn: &mut PgConnection, author: &Author, id: Uuid, ends: &Ends, draft: &EdgeDraft) -> Result<RelationshipRow> {
+pub async fn insert(
+    conn: &mut PgConnection,
+    author: &Author,
+    id: Uuid,
+    ends: &Ends,
+    draft: &EdgeDraft,
+) -> Result<RelationshipRow> {
     let row = edge_rows!(
         "with r as (
              insert into relationships (id, rule_id, type, source_id, source_type, target_id, target_type, valid_from, valid_to, description,
@@ -228,7 +267,12 @@ pub async fn update(conn: &mut PgConnection, author: &Author, id: Uuid, draft: &
 }
 
 /// Archives edges, by themselves or as part of the deletion of a card.
-pub async fn archive(conn: &mut PgConnection, author: &Author, ids: &[Uuid], deletion_id: Option<Uuid>) -> Result<Vec<RelationshipRow>> {
+pub async fn archive(
+    conn: &mut PgConnection,
+    author: &Author,
+    ids: &[Uuid],
+    deletion_id: Option<Uuid>,
+) -> Result<Vec<RelationshipRow>> {
     set_status(conn, author, ids, "archived", "archived", deletion_id).await
 }
 
@@ -271,4 +315,55 @@ async fn set_status(
     .fetch_all(conn)
     .await?;
     Ok(rows)
+}
+
+/// The active edges around a card with the card at the other end, in order of type and name; those in force on the
+/// date, if one is given.
+pub async fn around(
+    conn: &mut PgConnection,
+    card: Uuid,
+    on: Option<NaiveDate>,
+) -> Result<Vec<(RelationshipRow, super::routes::Other)>> {
+    let edges = edge_rows!(
+        "",
+        "from relationships r where (r.source_id = $1 or r.target_id = $1) and r.status = 'active'
+         and ($2::date is null or ((r.valid_from is null or r.valid_from <= $2) and (r.valid_to is null or r.valid_to >= $2)))",
+        card,
+        on
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let ids: Vec<Uuid> = edges
+        .iter()
+        .map(|e| if e.source_id == card { e.target_id } else { e.source_id })
+        .collect();
+    let names = sqlx::query!(
+        "select id, type as card_type, name, name_key from cards where id = any($1)",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    let names: std::collections::HashMap<Uuid, _> = names.into_iter().map(|c| (c.id, c)).collect();
+    let mut found: Vec<_> = edges
+        .into_iter()
+        .filter_map(|edge| {
+            let other = names.get(if edge.source_id == card {
+                &edge.target_id
+            } else {
+                &edge.source_id
+            })?;
+            let key = (edge.edge_type.clone(), other.name_key.clone(), edge.id);
+            Some((
+                key,
+                edge,
+                super::routes::Other {
+                    id: other.id,
+                    r#type: other.card_type.clone(),
+                    name: other.name.clone(),
+                },
+            ))
+        })
+        .collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(found.into_iter().map(|(_, edge, other)| (edge, other)).collect())
 }

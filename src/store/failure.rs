@@ -28,9 +28,14 @@ fn database(error: &dyn DatabaseError) -> Option<Error> {
     }
     match code.as_ref() {
         // Too many connections, starting up, shutting down, connection lost: the service, not the request, is at fault.
-        "53300" | "57P01" | "57P02" | "57P03" | "08000" | "08003" | "08006" => Some(Error::unavailable("database", Some(message(error)))),
+        "53300" | "57P01" | "57P02" | "57P03" | "08000" | "08003" | "08006" => {
+            Some(Error::unavailable("database", Some(message(error))))
+        }
         "57014" => {
-            let mut timeout = Error::new(Code::Timeout, "The database needed longer than the server allows for one request");
+            let mut timeout = Error::new(
+                Code::Timeout,
+                "The database needed longer than the server allows for one request",
+            );
             timeout.source = Some(message(error));
             Some(timeout)
         }
@@ -42,7 +47,9 @@ fn database(error: &dyn DatabaseError) -> Option<Error> {
         }
         // A text with NUL or an invalid escape that slipped past validation, a number or date out of range.
         "22021" | "22P05" | "22003" | "22008" | "22007" | "22P02" => {
-            let mut invalid = Error::invalid("A value in the request cannot be stored: check for NUL characters, numbers or dates out of range");
+            let mut invalid = Error::invalid(
+                "A value in the request cannot be stored: check for NUL characters, numbers or dates out of range",
+            );
             invalid.source = Some(message(error));
             Some(invalid)
         }

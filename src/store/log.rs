@@ -109,7 +109,10 @@ impl std::str::FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self> {
         let bad = || Error::invalid("This is not a cursor of the change log");
         let (epoch, snapshot) = text.split_once('.').ok_or_else(bad)?;
-        Ok(Self { epoch: epoch.parse().map_err(|_| bad())?, snapshot: snapshot.parse()? })
+        Ok(Self {
+            epoch: epoch.parse().map_err(|_| bad())?,
+            snapshot: snapshot.parse()?,
+        })
     }
 }
 
@@ -146,15 +149,25 @@ impl std::str::FromStr for Snapshot {
     fn from_str(text: &str) -> Result<Self> {
         let bad = || Error::invalid("This is not a snapshot of the change log");
         let mut parts = text.splitn(3, ':');
-        let mut number = || parts.next().and_then(|p| p.parse::<u64>().ok()).filter(|n| i64::try_from(*n).is_ok());
+        let mut number = || {
+            parts
+                .next()
+                .and_then(|p| p.parse::<u64>().ok())
+                .filter(|n| i64::try_from(*n).is_ok())
+        };
         let (xmin, xmax) = (number().ok_or_else(bad)?, number().ok_or_else(bad)?);
         let list = parts.next().ok_or_else(bad)?;
         let mut running = Vec::new();
         for part in list.split(',').filter(|p| !p.is_empty()) {
             running.push(part.parse().map_err(|_| bad())?);
         }
-        let sane = xmin > 0 && xmin <= xmax && running.is_sorted() && running.iter().all(|tx| (xmin..xmax).contains(tx));
-        if sane { Ok(Self { xmin, xmax, running }) } else { Err(bad()) }
+        let sane =
+            xmin > 0 && xmin <= xmax && running.is_sorted() && running.iter().all(|tx| (xmin..xmax).contains(tx));
+        if sane {
+            Ok(Self { xmin, xmax, running })
+        } else {
+            Err(bad())
+        }
     }
 }
 
@@ -203,13 +216,17 @@ pub struct Epoch {
 
 /// The transaction id of the caller's transaction; assigns one if it has none yet.
 pub async fn current_tx(conn: &mut PgConnection) -> Result<u64> {
-    let text = sqlx::query_scalar!(r#"select pg_current_xact_id()::text as "tx!""#).fetch_one(conn).await?;
+    let text = sqlx::query_scalar!(r#"select pg_current_xact_id()::text as "tx!""#)
+        .fetch_one(conn)
+        .await?;
     text.parse().map_err(Error::internal)
 }
 
 /// The snapshot of the caller's transaction. Load state in the same repeatable-read transaction and tail from here.
 pub async fn current_snapshot(conn: &mut PgConnection) -> Result<Snapshot> {
-    let text = sqlx::query_scalar!(r#"select pg_current_snapshot()::text as "snapshot!""#).fetch_one(conn).await?;
+    let text = sqlx::query_scalar!(r#"select pg_current_snapshot()::text as "snapshot!""#)
+        .fetch_one(conn)
+        .await?;
     text.parse()
 }
 
@@ -240,7 +257,11 @@ pub async fn read_new(conn: &mut PgConnection, epoch: Epoch, cursor: &Cursor) ->
     )
     .fetch_all(conn)
     .await?;
-    let now = rows.first().map(|r| r.now.parse()).transpose()?.unwrap_or_else(|| cursor.snapshot.clone());
+    let now = rows
+        .first()
+        .map(|r| r.now.parse())
+        .transpose()?
+        .unwrap_or_else(|| cursor.snapshot.clone());
     let changes = rows
         .into_iter()
         .filter_map(|r| {
@@ -260,11 +281,23 @@ pub async fn read_new(conn: &mut PgConnection, epoch: Epoch, cursor: &Cursor) ->
             })
         })
         .collect();
-    Ok((changes, Cursor { epoch: epoch.number, snapshot: now }))
+    Ok((
+        changes,
+        Cursor {
+            epoch: epoch.number,
+            snapshot: now,
+        },
+    ))
 }
 
 /// One page of the history of one entity, newest first, below `before_position`.
-pub async fn history(conn: &mut PgConnection, entity: &str, id: Uuid, before_position: Option<i64>, limit: i64) -> Result<Vec<Change>> {
+pub async fn history(
+    conn: &mut PgConnection,
+    entity: &str,
+    id: Uuid,
+    before_position: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Change>> {
     let rows = sqlx::query_as!(
         Change,
         "select position, occurred_at, actor_id, request_id, reason, entity, entity_id, entity_type, action, version, before, after
@@ -282,7 +315,8 @@ pub async fn history(conn: &mut PgConnection, entity: &str, id: Uuid, before_pos
 /// The epoch the log is in. Begins a new one when the log finds itself in another cluster, on another timeline, in
 /// another database or table than before, or when it holds transactions from the future: then it was restored.
 pub async fn ensure_epoch(pool: &PgPool) -> Result<Epoch> {
-    super::transaction(pool, async |conn| {
+    super::transaction(pool, |conn, _| {
+        Box::pin(async move {
         sqlx::query("lock table log_epochs in exclusive mode").execute(&mut *conn).await?;
         let identity = identity(conn).await?;
         let last = sqlx::query!("select number, identity, boundary from log_epochs order by number desc limit 1").fetch_optional(&mut *conn).await?;
@@ -314,6 +348,7 @@ pub async fn ensure_epoch(pool: &PgPool) -> Result<Epoch> {
         tracing::info!(epoch = epoch.number, boundary = epoch.boundary, "a new epoch of the change log begins");
         Ok(epoch)
     })
+    })
     .await
 }
 
@@ -337,7 +372,16 @@ mod tests {
     #[test]
     fn a_snapshot_knows_what_it_contains() {
         let snapshot: Snapshot = "10:20:12,15".parse().unwrap();
-        for (tx, seen) in [(9, true), (10, true), (12, false), (13, true), (15, false), (19, true), (20, false), (99, false)] {
+        for (tx, seen) in [
+            (9, true),
+            (10, true),
+            (12, false),
+            (13, true),
+            (15, false),
+            (19, true),
+            (20, false),
+            (99, false),
+        ] {
             assert_eq!(snapshot.contains(tx), seen, "{tx}");
         }
         assert_eq!(snapshot.to_string(), "10:20:12,15");
@@ -345,7 +389,18 @@ mod tests {
 
     #[test]
     fn forged_snapshots_are_refused() {
-        for bad in ["", "1:2", "x:2:", "5:2:", "0:2:", "1:9:12", "1:9:4,3", "1:9:a", "1:99999999999999999999:", "-1:2:"] {
+        for bad in [
+            "",
+            "1:2",
+            "x:2:",
+            "5:2:",
+            "0:2:",
+            "1:9:12",
+            "1:9:4,3",
+            "1:9:a",
+            "1:99999999999999999999:",
+            "-1:2:",
+        ] {
             assert!(bad.parse::<Snapshot>().is_err(), "{bad}");
         }
         assert!("1.10:20:".parse::<Cursor>().is_ok());

@@ -39,15 +39,23 @@ impl Status {
 
 /// Reads where the database stands, changing nothing.
 pub async fn status(conn: &mut PgConnection) -> Result<Status> {
-    let has_table: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *conn).await?;
+    let has_table: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+        .fetch_one(&mut *conn)
+        .await?;
     let applied: Vec<i64> = if has_table {
-        sqlx::query_scalar("select version from _sqlx_migrations where success order by version").fetch_all(&mut *conn).await?
+        sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
+            .fetch_all(&mut *conn)
+            .await?
     } else {
         Vec::new()
     };
     let steps: Vec<Step> = MIGRATOR
         .iter()
-        .map(|m| Step { version: m.version, description: m.description.to_string(), applied: applied.contains(&m.version) })
+        .map(|m| Step {
+            version: m.version,
+            description: m.description.to_string(),
+            applied: applied.contains(&m.version),
+        })
         .collect();
     let unknown = applied.into_iter().filter(|v| !MIGRATOR.version_exists(*v)).collect();
     Ok(Status { steps, unknown })
@@ -86,12 +94,16 @@ pub async fn check_compatible(conn: &mut PgConnection) -> Result<Status> {
     if status.unknown.is_empty() {
         return Ok(status);
     }
-    let minimum: Option<String> = sqlx::query_scalar("select value from settings where name = 'min_app_version'").fetch_optional(&mut *conn).await?;
+    let minimum: Option<String> = sqlx::query_scalar("select value from settings where name = 'min_app_version'")
+        .fetch_optional(&mut *conn)
+        .await?;
     let (own, minimum) = (env!("CARGO_PKG_VERSION"), minimum.unwrap_or_default());
     if version_parts(own) < version_parts(&minimum) {
         return Err(Error::new(
             Code::UnprocessableEntity,
-            format!("The database's schema is newer and needs at least version {minimum} of the program; this is {own}"),
+            format!(
+                "The database's schema is newer and needs at least version {minimum} of the program; this is {own}"
+            ),
         ));
     }
     tracing::warn!(newer = ?status.unknown, "the database is newer than this program, which it still allows");
@@ -99,7 +111,9 @@ pub async fn check_compatible(conn: &mut PgConnection) -> Result<Status> {
 }
 
 fn version_parts(text: &str) -> Vec<u64> {
-    text.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect()
+    text.split(['.', '-', '+'])
+        .map_while(|part| part.parse().ok())
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,16 +1,18 @@
 //! Everything that all slices need of Postgres: the pool, the migrator, transactions with retry, the mapping of
 //! constraint names to client errors, and the change log ([`log`]).
 
+pub mod counts;
+mod failure;
 pub mod log;
 pub mod migrate;
-mod failure;
 mod pool;
 
 pub use failure::{LOCK_PATIENCE, is_retryable, violates};
 pub use pool::{connect, connect_options};
 
-use std::time::Duration;
+use std::{marker::PhantomData, time::Duration};
 
+use futures_util::future::BoxFuture;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
@@ -31,24 +33,36 @@ impl Author {
     /// The system itself, for background work; `reason` says which.
     #[must_use]
     pub fn system(reason: &str) -> Self {
-        Self { actor_id: None, request_id: None, reason: Some(reason.to_owned()) }
+        Self {
+            actor_id: None,
+            request_id: None,
+            reason: Some(reason.to_owned()),
+        }
     }
 }
 
 /// How often a transaction that lost a deadlock or serialization race is tried before the caller is told.
 const ATTEMPTS: u32 = 4;
 
-/// Runs `work` in a transaction and commits it; a lost deadlock or serialization race is tried again.
-pub async fn transaction<T, F>(pool: &PgPool, mut work: F) -> Result<T>
+/// Says that what a closure borrows (`'a`) outlives the connection it is lent (`'c`). Closures ignore the value; without
+/// it the compiler cannot prove that the futures of borrowing closures are `Send`.
+pub type Lent<'c, 'a> = PhantomData<&'c &'a ()>;
+
+/// Runs `work` in a transaction and commits it; a lost deadlock or serialization race is tried again. Call it as
+/// `transaction(pool, |conn, _| Box::pin(async move { … }))` with what it uses borrowed beforehand.
+pub async fn transaction<'a, T, F>(pool: &PgPool, mut work: F) -> Result<T>
 where
-    F: AsyncFnMut(&mut PgConnection) -> Result<T>,
+    F: for<'c> FnMut(&'c mut PgConnection, Lent<'c, 'a>) -> BoxFuture<'c, Result<T>> + Send,
 {
     let mut attempt = 1;
     loop {
         let outcome = try_once(pool, &mut work).await;
         match outcome {
             Err(error) if attempt < ATTEMPTS && is_retryable(&error) => {
-                tokio::time::sleep(Duration::from_millis(u64::from(5 * attempt + rand::random_range(0..10)))).await;
+                tokio::time::sleep(Duration::from_millis(u64::from(
+                    5 * attempt + rand::random_range(0..10),
+                )))
+                .await;
                 attempt += 1;
             }
             other => return other,
@@ -56,12 +70,12 @@ where
     }
 }
 
-async fn try_once<T, F>(pool: &PgPool, work: &mut F) -> Result<T>
+async fn try_once<'a, T, F>(pool: &PgPool, work: &mut F) -> Result<T>
 where
-    F: AsyncFnMut(&mut PgConnection) -> Result<T>,
+    F: for<'c> FnMut(&'c mut PgConnection, Lent<'c, 'a>) -> BoxFuture<'c, Result<T>> + Send,
 {
     let mut tx: Transaction<'static, Postgres> = pool.begin().await?;
-    let value = work(&mut tx).await?;
+    let value = work(&mut tx, PhantomData).await?;
     tx.commit().await?;
     Ok(value)
 }

@@ -169,6 +169,9 @@ impl Line<'_> {
         );
         push_printable(&mut line, self.message);
         for (name, value) in &self.fields.0 {
+            if *name == "backtrace" {
+                continue;
+            }
             let _ = write!(line, " {}", paint("2", &format!("{name}=")));
             match value {
                 Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => {
@@ -178,6 +181,10 @@ impl Line<'_> {
                     let _ = write!(line, "{other}");
                 }
             }
+        }
+        // Nothing a client could have sent, and unreadable on one line.
+        if let Some((_, backtrace)) = self.fields.0.iter().find(|(name, _)| *name == "backtrace") {
+            let _ = write!(line, "\n{}", text(backtrace).trim_end());
         }
         line
     }

@@ -181,10 +181,10 @@ impl<'b, 'a> Counter<'b, 'a> {
         }
         if fan == Fan::In {
             for interface in own {
-                let consumers = bound
+                let dependents = bound
                     .dependents(interface)
                     .filter(|dep| Some(dep.record.kind) == consumes);
-                consumers.for_each(|dep| self.add(dep.other));
+                dependents.for_each(|dep| self.add(dep.other));
             }
         }
     }

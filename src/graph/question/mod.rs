@@ -17,6 +17,7 @@ use super::{
     view::BoundView,
 };
 
+mod components;
 pub mod cycles;
 pub mod dependencies;
 pub mod diff;
@@ -26,17 +27,17 @@ pub mod impact;
 pub mod lineage;
 pub mod orphans;
 pub mod paths;
+mod reach;
 pub mod roots;
 pub mod spof;
 pub mod traverse;
+
+pub use reach::Reached;
 
 /// How many cards an answer holds unless asked otherwise.
 pub const DEFAULT_LIMIT: usize = 5_000;
 /// How many cards an answer may hold.
 pub const MAX_LIMIT: usize = 50_000;
-
-/// How many steps all paths of one answer may have together: those of one long chain would grow with its square.
-const MAX_PATH_STEPS: usize = 400_000;
 
 /// A condition on one card.
 pub type Predicate<'a> = &'a dyn Fn(&Graph, NodeIx) -> bool;

@@ -8,7 +8,9 @@ pub(super) fn principle() -> Vec<Draft> {
         text("rationale", "Rationale", 2_000),
         texts("implications", "Implications"),
         one_of("category", "Category", &["Strategic", "Business", "Technical", "Data"]).required(),
-        number("adherence_rate", "Adherence").computed().help("Share of concerned cards that keep it."),
+        number("adherence_rate", "Adherence")
+            .computed()
+            .help("Share of concerned cards that keep it."),
         object("check", "Check").help("A rule {if, then} that measures it."),
     ]
 }
@@ -16,8 +18,17 @@ pub(super) fn principle() -> Vec<Draft> {
 pub(super) fn standard() -> Vec<Draft> {
     vec![
         line("category", "Category", 100).required(),
-        one_of("status", "Status", &["Adopt", "Trial", "Assess", "Hold", "Sunset", "Banned"]).required(),
-        one_of("quadrant", "Radar quadrant", &["Techniques", "Tools", "Platforms", "Languages & Frameworks"]),
+        one_of(
+            "status",
+            "Status",
+            &["Adopt", "Trial", "Assess", "Hold", "Sunset", "Banned"],
+        )
+        .required(),
+        one_of(
+            "quadrant",
+            "Radar quadrant",
+            &["Techniques", "Tools", "Platforms", "Languages & Frameworks"],
+        ),
         date("sunset_date", "Sunset date"),
         text("rationale", "Rationale", 2_000),
     ]
@@ -25,7 +36,9 @@ pub(super) fn standard() -> Vec<Draft> {
 
 pub(super) fn policy() -> Vec<Draft> {
     vec![
-        object("rule_json", "Rule").required().help("{if, then}: a card for which `if` holds must satisfy `then`."),
+        object("rule_json", "Rule")
+            .required()
+            .help("{if, then}: a card for which `if` holds must satisfy `then`."),
         one_of("severity", "Severity", &["Critical", "High", "Medium", "Low"]).required(),
         one_of("enforcement", "Enforcement", &["Blocking", "Warning"]).required(),
     ]
@@ -46,7 +59,14 @@ pub(super) fn initiative() -> Vec<Draft> {
         one_of(
             "initiative_type",
             "Kind",
-            &["Modernization", "Migration", "Consolidation", "New Build", "Decommission", "Integration"],
+            &[
+                "Modernization",
+                "Migration",
+                "Consolidation",
+                "New Build",
+                "Decommission",
+                "Integration",
+            ],
         ),
         line("strategic_theme", "Strategic theme", 100),
         money("budget_total", "Budget").not_negative(),
@@ -55,7 +75,11 @@ pub(super) fn initiative() -> Vec<Draft> {
         date("target_end_date", "Should end"),
         date("actual_end_date", "Ended"),
         line("sponsor", "Sponsor", 100),
-        one_of("status", "Status", &["Planning", "In Progress", "On Hold", "Completed", "Cancelled"]),
+        one_of(
+            "status",
+            "Status",
+            &["Planning", "In Progress", "On Hold", "Completed", "Cancelled"],
+        ),
         one_of("health", "Health", &["On Track", "At Risk", "Behind Schedule"]),
     ]
 }
@@ -65,13 +89,30 @@ pub(super) fn risk() -> Vec<Draft> {
         one_of(
             "risk_type",
             "Kind",
-            &["Security", "Compliance", "Operational", "Financial", "Strategic", "Reputational"],
+            &[
+                "Security",
+                "Compliance",
+                "Operational",
+                "Financial",
+                "Strategic",
+                "Reputational",
+            ],
         ),
-        integer("likelihood", "Likelihood").between(1.0, 5.0).required().help("1 rare … 5 almost certain."),
-        integer("impact", "Impact").between(1.0, 5.0).required().help("1 negligible … 5 severe."),
+        integer("likelihood", "Likelihood")
+            .between(1.0, 5.0)
+            .required()
+            .help("1 rare … 5 almost certain."),
+        integer("impact", "Impact")
+            .between(1.0, 5.0)
+            .required()
+            .help("1 negligible … 5 severe."),
         integer("risk_score", "Score").computed().help("Likelihood × impact."),
         text("mitigation_plan", "Mitigation", 5_000),
-        one_of("status", "Status", &["Open", "Mitigated", "Accepted", "Transferred", "Closed"]),
+        one_of(
+            "status",
+            "Status",
+            &["Open", "Mitigated", "Accepted", "Transferred", "Closed"],
+        ),
         date("target_closure_date", "Should be closed"),
     ]
 }
@@ -81,6 +122,10 @@ pub(super) fn requirement() -> Vec<Draft> {
         line("framework", "Framework", 200).required().hint("GDPR"),
         texts("applicable_card_types", "Concerns card types"),
         texts("required_controls", "Required controls"),
-        one_of("audit_frequency", "Audit", &["Annual", "Semi-Annual", "Quarterly", "Monthly"]),
+        one_of(
+            "audit_frequency",
+            "Audit",
+            &["Annual", "Semi-Annual", "Quarterly", "Monthly"],
+        ),
     ]
 }

@@ -6,7 +6,16 @@ use super::{Cardinality, Dependent, EdgeAttribute, RelationshipType, Strength};
 use crate::metamodel::reference::builtin_id;
 
 /// Source types, type, target types (none: any), cardinality, acyclic, inverse label, who depends, how strongly.
-type Row = (&'static [&'static str], &'static str, &'static [&'static str], Cardinality, bool, &'static str, Dependent, Option<Strength>);
+type Row = (
+    &'static [&'static str],
+    &'static str,
+    &'static [&'static str],
+    Cardinality,
+    bool,
+    &'static str,
+    Dependent,
+    Option<Strength>,
+);
 
 const MANY: Cardinality = Cardinality::ManyToMany;
 const ONE_SOURCE: Cardinality = Cardinality::OneToMany;
@@ -73,37 +82,56 @@ const ROWS: &[Row] = &[
 /// The built-in rows, one per source type.
 #[must_use]
 pub fn relationship_types() -> Vec<RelationshipType> {
-    let each = ROWS.iter().flat_map(|row| row.0.iter().map(move |source| (*source, row)));
+    let each = ROWS
+        .iter()
+        .flat_map(|row| row.0.iter().map(move |source| (*source, row)));
     each.zip(1..)
-        .map(|((source, &(_, kind, targets, cardinality, acyclic, inverse, dependent, strength)), place)| RelationshipType {
-            id: builtin_id("relationship_type", &format!("{source}/{kind}")),
-            source_type: source.to_owned(),
-            kind: kind.to_owned(),
-            target_types: targets.iter().map(|&t| if t == SAME[0] { source } else { t }.to_owned()).collect(),
-            cardinality,
-            acyclic,
-            inverse_label: inverse.to_owned(),
-            dependent,
-            strength,
-            attributes: edge_attributes(source, kind),
-            builtin: true,
-            deprecated: false,
-            position: place * 10,
-            version: 1,
-        })
+        .map(
+            |((source, &(_, kind, targets, cardinality, acyclic, inverse, dependent, strength)), place)| {
+                RelationshipType {
+                    id: builtin_id("relationship_type", &format!("{source}/{kind}")),
+                    source_type: source.to_owned(),
+                    kind: kind.to_owned(),
+                    target_types: targets
+                        .iter()
+                        .map(|&t| if t == SAME[0] { source } else { t }.to_owned())
+                        .collect(),
+                    cardinality,
+                    acyclic,
+                    inverse_label: inverse.to_owned(),
+                    dependent,
+                    strength,
+                    attributes: edge_attributes(source, kind),
+                    builtin: true,
+                    deprecated: false,
+                    position: place * 10,
+                    version: 1,
+                }
+            },
+        )
         .collect()
 }
 
 fn edge_attributes(source: &str, kind: &str) -> BTreeMap<String, EdgeAttribute> {
     let (name, options, several, default): (_, &[&str], _, _) = match (source, kind) {
         ("Application", "USES_DATA") => ("access", &["create", "read", "update", "delete"], true, None),
-        ("Interface", "TRANSFERS") => {
-            ("direction", &["provider_to_consumer", "consumer_to_provider", "both"], false, Some("provider_to_consumer"))
-        }
+        ("Interface", "TRANSFERS") => (
+            "direction",
+            &["provider_to_consumer", "consumer_to_provider", "both"],
+            false,
+            Some("provider_to_consumer"),
+        ),
         _ => return BTreeMap::new(),
     };
     let options = options.iter().map(|&o| o.to_owned()).collect();
-    BTreeMap::from([(name.to_owned(), EdgeAttribute { options, several, default: default.map(str::to_owned) })])
+    BTreeMap::from([(
+        name.to_owned(),
+        EdgeAttribute {
+            options,
+            several,
+            default: default.map(str::to_owned),
+        },
+    )])
 }
 
 #[cfg(test)]
@@ -128,8 +156,18 @@ mod tests {
         assert_eq!((rows.len(), ids.len()), (48, 48));
         for row in &rows {
             assert!(metamodel.card_type(&row.source_type).is_some(), "{}", row.source_type);
-            assert!(row.target_types.iter().all(|t| metamodel.card_type(t).is_some()), "{:?}", row.target_types);
-            assert_eq!(row.dependent == Dependent::None, row.strength.is_none(), "{} {}", row.source_type, row.kind);
+            assert!(
+                row.target_types.iter().all(|t| metamodel.card_type(t).is_some()),
+                "{:?}",
+                row.target_types
+            );
+            assert_eq!(
+                row.dependent == Dependent::None,
+                row.strength.is_none(),
+                "{} {}",
+                row.source_type,
+                row.kind
+            );
         }
     }
 
@@ -149,9 +187,17 @@ mod tests {
             ("ArchitecturePolicy", "APPLIES_TO", "ArchitecturePrinciple", false),
             ("Application", "SUPPORTED_BY", "BusinessCapability", false),
         ] {
-            assert_eq!(ontology.lookup(source, kind, target).is_some(), allowed, "{source} {kind} {target}");
+            assert_eq!(
+                ontology.lookup(source, kind, target).is_some(),
+                allowed,
+                "{source} {kind} {target}"
+            );
         }
-        let between: Vec<_> = ontology.allowed_between("Application", "Interface").iter().map(|r| r.kind.as_str()).collect();
+        let between: Vec<_> = ontology
+            .allowed_between("Application", "Interface")
+            .iter()
+            .map(|r| r.kind.as_str())
+            .collect();
         assert_eq!(between, ["PROVIDES", "CONSUMES"]);
         assert_eq!(ontology.similar_kinds("RELYS_ON"), ["RELIES_ON"]);
     }
@@ -171,14 +217,62 @@ mod tests {
     fn edge_attributes_are_typed() {
         let ontology = ontology();
         for (source, kind, target, attributes, fields) in [
-            ("Application", "USES_DATA", "DataObject", json!({"access": "read", "note": 1}), vec![]),
-            ("Application", "USES_DATA", "DataObject", json!({"access": ["create", "read"]}), vec![]),
-            ("Application", "USES_DATA", "DataObject", json!({"access": ["creat", 1]}), vec!["attributes.access.0", "attributes.access.1"]),
-            ("Application", "USES_DATA", "DataObject", json!({"access": [], "dependency": "none"}), vec!["attributes.access"]),
-            ("Interface", "TRANSFERS", "DataObject", json!({"direction": ["both"]}), vec!["attributes.direction"]),
-            ("Interface", "TRANSFERS", "DataObject", json!({"dependency": "hard"}), vec!["attributes.dependency"]),
-            ("Application", "HOSTED_ON", "Platform", json!({"redundancy_group": "", "dependency": "firm"}), vec!["attributes.dependency", "attributes.redundancy_group"]),
-            ("Application", "HOSTED_ON", "Platform", json!({"redundancy_group": "a", "dependency": "soft"}), vec![]),
+            (
+                "Application",
+                "USES_DATA",
+                "DataObject",
+                json!({"access": "read", "note": 1}),
+                vec![],
+            ),
+            (
+                "Application",
+                "USES_DATA",
+                "DataObject",
+                json!({"access": ["create", "read"]}),
+                vec![],
+            ),
+            (
+                "Application",
+                "USES_DATA",
+                "DataObject",
+                json!({"access": ["creat", 1]}),
+                vec!["attributes.access.0", "attributes.access.1"],
+            ),
+            (
+                "Application",
+                "USES_DATA",
+                "DataObject",
+                json!({"access": [], "dependency": "none"}),
+                vec!["attributes.access"],
+            ),
+            (
+                "Interface",
+                "TRANSFERS",
+                "DataObject",
+                json!({"direction": ["both"]}),
+                vec!["attributes.direction"],
+            ),
+            (
+                "Interface",
+                "TRANSFERS",
+                "DataObject",
+                json!({"dependency": "hard"}),
+                vec!["attributes.dependency"],
+            ),
+            (
+                "Application",
+                "HOSTED_ON",
+                "Platform",
+                json!({"redundancy_group": "", "dependency": "firm"}),
+                vec!["attributes.dependency", "attributes.redundancy_group"],
+            ),
+            (
+                "Application",
+                "HOSTED_ON",
+                "Platform",
+                json!({"redundancy_group": "a", "dependency": "soft"}),
+                vec![],
+            ),
         ] {
             let row = ontology.lookup(source, kind, target).unwrap();
             let map = attributes.as_object().cloned().unwrap();
@@ -187,5 +281,4 @@ mod tests {
             assert_eq!(found, fields, "{attributes}");
         }
     }
-
 }

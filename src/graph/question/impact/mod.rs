@@ -18,16 +18,19 @@
 mod spread;
 mod summary;
 
-use std::{collections::HashSet, ops::Range};
+use std::collections::HashSet;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use spread::{Outcome, Reached, spread};
+pub use spread::{Outcome, spread};
 pub use summary::{Amount, DepthCount, Summary, TierCount, TypeCount};
 
-use super::{CardRef, DEFAULT_LIMIT, Label, MAX_LIMIT, MAX_PATH_STEPS, Metadata, PathStep};
+use super::{
+    CardRef, DEFAULT_LIMIT, Label, MAX_LIMIT, Metadata, PathStep,
+    reach::{Reached, Room, in_order},
+};
 use crate::graph::{BoundView, Graph, NodeIx, Tier, View, view::Group};
 
 /// What to ask.
@@ -155,12 +158,9 @@ pub fn impact(graph: &Graph, view: &View, params: &Params) -> Impact {
     let limit = params.limit_nodes.min(MAX_LIMIT);
     let mut roots: Vec<NodeIx> = outcome.reached[..outcome.roots].iter().map(|root| root.card).collect();
     bound.sort_by_type(&mut roots);
-    let mut room = Room {
-        cards: limit,
-        steps: MAX_PATH_STEPS,
-    };
-    let down = sorted(&bound, &outcome, outcome.roots..outcome.down);
-    let degraded = sorted(&bound, &outcome, outcome.down..outcome.reached.len());
+    let mut room = Room::for_cards(limit);
+    let down = in_order(&bound, &outcome.reached, outcome.roots..outcome.down);
+    let degraded = in_order(&bound, &outcome.reached, outcome.down..outcome.reached.len());
     let all = down.len() + degraded.len();
     let down: Vec<DownCard> = down
         .into_iter()
@@ -191,36 +191,9 @@ pub fn impact(graph: &Graph, view: &View, params: &Params) -> Impact {
     }
 }
 
-/// What is left of an answer's bounds. Steps are bounded too: the paths of one long chain would grow with its square.
-struct Room {
-    cards: usize,
-    steps: usize,
-}
-
-fn sorted(bound: &BoundView<'_>, outcome: &Outcome, range: Range<usize>) -> Vec<usize> {
-    let mut places: Vec<usize> = range.collect();
-    places.sort_by_cached_key(|at| (outcome.reached[*at].depth, bound.type_key(outcome.reached[*at].card)));
-    places
-}
-
 fn written(bound: &BoundView<'_>, outcome: &Outcome, at: usize, room: &mut Room) -> Option<DownCard> {
+    let path = room.path(bound, &outcome.reached, at)?;
     let Reached { card, depth, .. } = outcome.reached[at];
-    let steps = depth as usize + 1;
-    if room.cards == 0 || room.steps < steps {
-        // Nothing smaller may slip in after the cut.
-        room.cards = 0;
-        return None;
-    }
-    room.cards -= 1;
-    room.steps -= steps;
-    let mut path = Vec::with_capacity(steps);
-    let mut step = Some(at);
-    while let Some(place) = step {
-        let Reached { card, from, .. } = outcome.reached[place];
-        path.push(bound.path_step(card, from.map(|(_, edge)| edge)));
-        step = from.map(|(before, _)| before);
-    }
-    path.reverse();
     let CardRef { id, name, card_type } = bound.card_ref(card);
     let business_criticality = bound.graph().card(card).business_criticality;
     Some(DownCard {

@@ -3,18 +3,11 @@
 use std::{collections::HashMap, ops::Range};
 
 use super::Params;
-use crate::graph::{BoundView, EdgeIx, NodeIx, view::Group};
-
-/// A card that is down or degraded, before it is written out.
-#[derive(Clone, Copy, Debug)]
-pub struct Reached {
-    /// The card.
-    pub card: NodeIx,
-    /// Steps from a root.
-    pub depth: u32,
-    /// The place of the card before it on its path, and the edge between them; roots have none.
-    pub from: Option<(usize, EdgeIx)>,
-}
+use crate::graph::{
+    BoundView, EdgeIx, NodeIx,
+    question::reach::{Offer, Reach, Reached},
+    view::Group,
+};
 
 /// What follows from the failures, before it is written out; other rooms count on this.
 ///
@@ -36,19 +29,9 @@ pub(super) struct Losses {
     pub(super) failed: Vec<(usize, EdgeIx)>,
 }
 
-/// A path offered to a card.
-#[derive(Clone, Copy)]
-struct Offer {
-    card: NodeIx,
-    from: usize,
-    edge: EdgeIx,
-}
-
 struct Spread<'b, 'a> {
-    bound: &'b BoundView<'a>,
-    outcome: Outcome,
-    /// 0: stands; else the place in `reached`, plus one.
-    place: Vec<u32>,
+    reach: Reach<'b, 'a>,
+    groups: HashMap<(NodeIx, Group), Losses>,
     /// Soft steps from something down, and members lost.
     impaired: Vec<Offer>,
 }
@@ -56,65 +39,52 @@ struct Spread<'b, 'a> {
 /// Lets the failures spread.
 #[must_use]
 pub fn spread(bound: &BoundView<'_>, params: &Params) -> Outcome {
-    let place = vec![0; bound.graph().card_count()];
+    let reach = Reach::from(bound, &params.roots);
+    let roots = reach.reached.len();
     let mut spread = Spread {
-        bound,
-        outcome: Outcome::default(),
-        place,
+        reach,
+        groups: HashMap::new(),
         impaired: Vec::new(),
     };
-    let mut roots: Vec<NodeIx> = params
-        .roots
-        .iter()
-        .copied()
-        .filter(|root| bound.accepts(*root))
-        .collect();
-    roots.sort_by_key(|root| bound.graph().id(*root));
-    roots.dedup();
-    for card in roots {
-        spread.reach(Reached {
-            card,
-            depth: 0,
-            from: None,
-        });
-    }
-    spread.outcome.roots = spread.outcome.reached.len();
-    let mut level = 0..spread.outcome.roots;
+    let mut level = 0..roots;
     let max_depth = params.max_depth.unwrap_or(u32::MAX);
     let mut depth = 0;
     while !level.is_empty() && depth < max_depth {
         depth += 1;
         let offers = spread.fail(level.clone());
-        level = level.end..level.end + spread.accept(offers);
+        level = level.end..level.end + spread.reach.accept(offers);
     }
-    spread.outcome.down = spread.outcome.reached.len();
+    let down = spread.reach.reached.len();
     let mut impaired = std::mem::take(&mut spread.impaired);
     for step in 0..params.soft_depth {
         if step > 0 {
             impaired = spread.soften(level, max_depth);
         }
-        impaired.retain(|offer| spread.place[offer.card.at()] == 0);
-        let first = spread.outcome.reached.len();
-        level = first..first + spread.accept(impaired);
+        impaired.retain(|offer| !spread.reach.has(offer.card));
+        let first = spread.reach.reached.len();
+        level = first..first + spread.reach.accept(impaired);
+        if level.is_empty() {
+            break;
+        }
         impaired = Vec::new();
     }
-    spread.outcome
+    Outcome {
+        reached: spread.reach.reached,
+        roots,
+        down,
+        groups: spread.groups,
+    }
 }
 
 impl Spread<'_, '_> {
-    fn reach(&mut self, reached: Reached) {
-        self.outcome.reached.push(reached);
-        self.place[reached.card.at()] = self.outcome.reached.len() as u32;
-    }
-
     /// What the failure of one level takes down next; what it only impairs is noted.
     fn fail(&mut self, level: Range<usize>) -> Vec<Offer> {
         let mut offers = Vec::new();
         let mut fallen = Vec::new();
-        let bound = self.bound;
+        let bound = self.reach.bound;
         for from in level {
-            let card = self.outcome.reached[from].card;
-            for dep in bound.dependents_if(card, |_, other| self.place[other.at()] == 0) {
+            let card = self.reach.reached[from].card;
+            for dep in bound.dependents_if(card, |_, other| !self.reach.has(other)) {
                 let offer = Offer {
                     card: dep.other,
                     from,
@@ -125,7 +95,7 @@ impl Spread<'_, '_> {
                     None => self.impaired.push(offer),
                     Some(group) => {
                         self.impaired.push(offer);
-                        if lose(bound, &mut self.outcome.groups, (dep.other, group), (from, dep.edge)) {
+                        if lose(bound, &mut self.groups, (dep.other, group), (from, dep.edge)) {
                             fallen.push((dep.other, group));
                         }
                     }
@@ -146,18 +116,18 @@ impl Spread<'_, '_> {
 
     /// Of a group all of whose members are down, the one that fell last (ties: smallest id).
     fn last_to_fail(&self, key: (NodeIx, Group)) -> Option<(usize, EdgeIx)> {
-        let losses = self.outcome.groups.get(&key)?;
+        let losses = self.groups.get(&key)?;
         // Places ascend with depth and members were added level by level: the last one's depth is the largest.
-        let last = self.outcome.reached[losses.failed.last()?.0].depth;
+        let last = self.reach.reached[losses.failed.last()?.0].depth;
         let latest = losses
             .failed
             .iter()
             .rev()
-            .take_while(|(from, _)| self.outcome.reached[*from].depth == last);
+            .take_while(|(from, _)| self.reach.reached[*from].depth == last);
         latest.copied().min_by_key(|(from, edge)| {
             (
-                self.bound.graph().id(self.outcome.reached[*from].card),
-                self.bound.edge_key(*edge),
+                self.reach.bound.graph().id(self.reach.reached[*from].card),
+                self.reach.bound.edge_key(*edge),
             )
         })
     }
@@ -166,9 +136,9 @@ impl Spread<'_, '_> {
     fn soften(&self, level: Range<usize>, max_depth: u32) -> Vec<Offer> {
         let mut offers = Vec::new();
         for from in level {
-            let Reached { card, depth, .. } = self.outcome.reached[from];
+            let Reached { card, depth, .. } = self.reach.reached[from];
             if depth < max_depth {
-                let deps = self.bound.dependents_if(card, |_, other| self.place[other.at()] == 0);
+                let deps = self.reach.bound.dependents_if(card, |_, other| !self.reach.has(other));
                 let soft = deps.filter(|dep| !dep.hard);
                 offers.extend(soft.map(|dep| Offer {
                     card: dep.other,
@@ -178,28 +148,6 @@ impl Spread<'_, '_> {
             }
         }
         offers
-    }
-
-    /// Takes the best offer of each card, in the order of the paths they make; answers how many cards that were.
-    fn accept(&mut self, mut offers: Vec<Offer>) -> usize {
-        offers.sort_unstable_by_key(|offer| (offer.card, offer.from));
-        offers.dedup_by(|next, best| {
-            let same = next.card == best.card;
-            if same && next.from == best.from && self.bound.edge_key(next.edge) < self.bound.edge_key(best.edge) {
-                best.edge = next.edge;
-            }
-            same
-        });
-        offers.sort_by_cached_key(|offer| (offer.from, self.bound.graph().id(offer.card)));
-        for Offer { card, from, edge } in &offers {
-            let depth = self.outcome.reached[*from].depth + 1;
-            self.reach(Reached {
-                card: *card,
-                depth,
-                from: Some((*from, *edge)),
-            });
-        }
-        offers.len()
     }
 }
 

@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::spread::{Outcome, Reached};
-use crate::graph::{BoundView, NodeIx, Tier};
+use super::Outcome;
+use crate::graph::{BoundView, NodeIx, Tier, question::reach::Reached};
 
 /// Roll-ups.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]

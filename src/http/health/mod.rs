@@ -16,10 +16,12 @@ use axum::{
     routing::get,
 };
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use sqlx::PgPool;
-use utoipa::ToSchema;
+use sqlx::{Connection, PgConnection, PgPool};
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+mod report;
+
+pub use report::{Check, CheckStatus, Checks, HealthReport, HealthStatus, Liveness, Readiness};
 
 use crate::{
     app::AppState,
@@ -67,7 +69,11 @@ impl Health {
     async fn report(&self, db: &PgPool, version: &str, now: DateTime<Utc>) -> HealthReport {
         let check = async {
             let database = self.database(db, now).await;
-            let checks = Checks { database, neo4j: Check::embedded(), redis: Check::embedded() };
+            let checks = Checks {
+                database,
+                neo4j: Check::embedded(),
+                redis: Check::embedded(),
+            };
             HealthReport {
                 status: checks.overall(),
                 version: version.to_owned(),
@@ -81,11 +87,7 @@ impl Health {
 
     async fn database(&self, db: &PgPool, now: DateTime<Utc>) -> Check {
         let asked = Instant::now();
-        let error = match tokio::time::timeout(PATIENCE, sqlx::query("select 1").execute(db)).await {
-            Ok(Ok(_)) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("no answer within {} s", PATIENCE.as_secs())),
-        };
+        let error = ask(db).await.err();
         let mut down_since = self.database_down_since.lock().unwrap_or_else(PoisonError::into_inner);
         match error {
             None => {
@@ -106,8 +108,15 @@ impl Health {
     /// Why this instance should get no requests; empty when it is ready. The graph needs no word here: there is no
     /// state to ask before it is loaded.
     async fn unready(&self, db: &PgPool) -> Vec<String> {
-        let stopping = self.stopping.load(Ordering::Acquire).then(|| "the server is shutting down".to_owned());
-        let schema = if self.migrated.load(Ordering::Acquire) { None } else { self.schema.get(self.schema(db)).await };
+        let stopping = self
+            .stopping
+            .load(Ordering::Acquire)
+            .then(|| "the server is shutting down".to_owned());
+        let schema = if self.migrated.load(Ordering::Acquire) {
+            None
+        } else {
+            self.schema.get(self.schema(db)).await
+        };
         stopping.into_iter().chain(schema).collect()
     }
 
@@ -118,9 +127,29 @@ impl Health {
                 self.migrated.store(true, Ordering::Release);
                 None
             }
-            Ok(Ok(status)) => Some(format!("{} of {} migrations are not applied", status.pending(), status.steps.len())),
+            Ok(Ok(status)) => Some(format!(
+                "{} of {} migrations are not applied",
+                status.pending(),
+                status.steps.len()
+            )),
             Ok(Err(_)) | Err(_) => Some("the database does not answer".to_owned()),
         }
+    }
+}
+
+/// Asks the database within [`PATIENCE`].
+async fn ask(db: &PgPool) -> Result<(), String> {
+    match tokio::time::timeout(PATIENCE * 3 / 4, sqlx::query("select 1").execute(db)).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => {}
+        Ok(Err(error)) => return Err(error.to_string()),
+    }
+    // The pool keeps trying without a word of why, or all its connections are busy, which is not the database's fault:
+    // ask once without it.
+    match tokio::time::timeout(PATIENCE / 4, PgConnection::connect_with(&db.connect_options())).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     }
 }
 
@@ -144,139 +173,39 @@ impl<T: Clone> Kept<T> {
     }
 }
 
-/// How well the whole instance is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum HealthStatus {
-    /// Everything answers.
-    Healthy,
-    /// A store that the service can do without does not answer.
-    Degraded,
-    /// The database does not answer.
-    Unhealthy,
-}
-
-/// How well one store is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum CheckStatus {
-    /// It answers.
-    Up,
-    /// It does not answer.
-    Down,
-    /// It is not configured; the process does its work itself.
-    Embedded,
-}
-
-/// The check of one store.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Check {
-    /// How well it is.
-    pub status: CheckStatus,
-    /// How long it took to answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub response_time_ms: Option<f64>,
-    /// Since when it does not answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<DateTime<Utc>>,
-    /// The cause in full; only on the metrics port.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(ignore)]
-    pub error: Option<String>,
-}
-
-impl Check {
-    fn up(took: Duration) -> Self {
-        let millis = (took.as_secs_f64() * 100_000.0).round() / 100.0;
-        Self { status: CheckStatus::Up, response_time_ms: Some(millis), since: None, error: None }
-    }
-
-    fn down(since: DateTime<Utc>, error: String) -> Self {
-        Self { status: CheckStatus::Down, response_time_ms: None, since: Some(since), error: Some(error) }
-    }
-
-    fn embedded() -> Self {
-        Self { status: CheckStatus::Embedded, response_time_ms: None, since: None, error: None }
-    }
-}
-
-/// The stores.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Checks {
-    /// Postgres.
-    pub database: Check,
-    /// The graph database.
-    pub neo4j: Check,
-    /// The shared cache.
-    pub redis: Check,
-}
-
-impl Checks {
-    fn overall(&self) -> HealthStatus {
-        if self.database.status == CheckStatus::Down {
-            HealthStatus::Unhealthy
-        } else if [&self.neo4j, &self.redis].into_iter().any(|check| check.status == CheckStatus::Down) {
-            HealthStatus::Degraded
-        } else {
-            HealthStatus::Healthy
-        }
-    }
-}
-
-/// The full check.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct HealthReport {
-    /// How well the whole instance is.
-    pub status: HealthStatus,
-    /// The version of the program.
-    pub version: String,
-    /// When the check was made.
-    pub timestamp: DateTime<Utc>,
-    /// How long this instance has been running.
-    pub uptime_seconds: u64,
-    /// One check per store.
-    pub checks: Checks,
-}
-
-impl HealthReport {
-    /// The report for everybody: what exactly went wrong may name hosts and users.
-    fn without_causes(mut self) -> Self {
-        for check in [&mut self.checks.database, &mut self.checks.neo4j, &mut self.checks.redis] {
-            check.error = None;
-        }
-        self
-    }
-
-    fn code(&self) -> StatusCode {
-        match self.status {
-            HealthStatus::Healthy | HealthStatus::Degraded => StatusCode::OK,
-            HealthStatus::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-}
-
-/// Whether requests should be sent here.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Readiness {
-    /// `ready` or `not ready`.
-    pub status: &'static str,
-    /// Why not.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub reasons: Vec<String>,
-}
-
-/// The process answers.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Liveness {
-    /// `alive`.
-    pub status: &'static str,
-}
-
 /// An answer that no cache may keep.
 type Answer<T> = (StatusCode, [(HeaderName, &'static str); 1], Json<T>);
 
 fn answer<T>(status: StatusCode, body: T) -> Answer<T> {
     (status, [(header::CACHE_CONTROL, "no-store")], Json(body))
+}
+
+/// The process answers: also true of one that is starting.
+pub(super) async fn alive() -> Answer<Liveness> {
+    answer(StatusCode::OK, Liveness { status: "alive" })
+}
+
+impl Readiness {
+    /// Ready if nothing speaks against it.
+    pub(super) fn of(reasons: Vec<String>) -> Answer<Self> {
+        if reasons.is_empty() {
+            answer(
+                StatusCode::OK,
+                Self {
+                    status: "ready",
+                    reasons,
+                },
+            )
+        } else {
+            answer(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Self {
+                    status: "not ready",
+                    reasons,
+                },
+            )
+        }
+    }
 }
 
 /// The routes under their usual paths.
@@ -312,13 +241,19 @@ fn require_enabled(state: &AppState) -> Result<()> {
     if state.config.telemetry.health_check_enabled {
         Ok(())
     } else {
-        Err(Error::new(Code::FeatureDisabled, "Health checks are switched off on this installation"))
+        Err(Error::new(
+            Code::FeatureDisabled,
+            "Health checks are switched off on this installation",
+        ))
     }
 }
 
 async fn full_report(state: &AppState) -> Result<HealthReport> {
     require_enabled(state)?;
-    Ok(state.health.report(&state.db, &state.config.application.version, state.clock.now()).await)
+    Ok(state
+        .health
+        .report(&state.db, &state.config.application.version, state.clock.now())
+        .await)
 }
 
 /// The state of this instance and its stores.
@@ -357,12 +292,7 @@ async fn health_with_causes(State(state): State<AppState>) -> Result<Answer<Heal
 ))]
 async fn ready(State(state): State<AppState>) -> Result<Answer<Readiness>> {
     require_enabled(&state)?;
-    let reasons = state.health.unready(&state.db).await;
-    Ok(if reasons.is_empty() {
-        answer(StatusCode::OK, Readiness { status: "ready", reasons })
-    } else {
-        answer(StatusCode::SERVICE_UNAVAILABLE, Readiness { status: "not ready", reasons })
-    })
+    Ok(Readiness::of(state.health.unready(&state.db).await))
 }
 
 /// Whether the process answers at all.
@@ -373,68 +303,23 @@ async fn ready(State(state): State<AppState>) -> Result<Answer<Readiness>> {
 ))]
 async fn live(State(state): State<AppState>) -> Result<Answer<Liveness>> {
     require_enabled(&state)?;
-    Ok(answer(StatusCode::OK, Liveness { status: "alive" }))
+    Ok(alive().await)
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
 
-    use serde_json::json;
-
     use super::*;
 
     /// A database that nobody listens for: port 1 of this machine.
     fn absent() -> PgPool {
-        PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap()
+        let options = sqlx::postgres::PgPoolOptions::new().acquire_timeout(Duration::from_millis(20));
+        options.connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap()
     }
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(seconds, 0).unwrap()
-    }
-
-    #[test]
-    fn only_the_database_is_vital() {
-        let up = || Check::up(Duration::from_micros(1234));
-        let down = || Check::down(at(0), "refused".into());
-        for (database, neo4j, redis, status) in [
-            (up(), Check::embedded(), Check::embedded(), HealthStatus::Healthy),
-            (up(), up(), up(), HealthStatus::Healthy),
-            (up(), down(), up(), HealthStatus::Degraded),
-            (up(), up(), down(), HealthStatus::Degraded),
-            (down(), up(), up(), HealthStatus::Unhealthy),
-            (down(), down(), down(), HealthStatus::Unhealthy),
-        ] {
-            assert_eq!(Checks { database, neo4j, redis }.overall(), status);
-        }
-    }
-
-    #[test]
-    fn the_report_has_the_documented_shape_and_no_causes() {
-        let report = |database| {
-            let checks = Checks { database, neo4j: Check::embedded(), redis: Check::embedded() };
-            HealthReport { status: checks.overall(), version: "1.0.0".into(), timestamp: at(0), uptime_seconds: 7, checks }
-        };
-        assert_eq!(
-            serde_json::to_value(report(Check::up(Duration::from_micros(1234))).without_causes()).unwrap(),
-            json!({
-                "status": "healthy", "version": "1.0.0", "timestamp": "1970-01-01T00:00:00Z", "uptime_seconds": 7,
-                "checks": {
-                    "database": { "status": "up", "response_time_ms": 1.23 },
-                    "neo4j": { "status": "embedded" },
-                    "redis": { "status": "embedded" },
-                },
-            })
-        );
-        let failed = report(Check::down(at(5), "no such host db.internal".into()));
-        assert_eq!(failed.code(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(serde_json::to_string(&failed).unwrap().contains("db.internal"));
-        let public = serde_json::to_value(failed.without_causes()).unwrap();
-        assert_eq!(public["checks"]["database"], json!({ "status": "down", "since": "1970-01-01T00:00:05Z" }));
-        assert_eq!(
-            serde_json::to_value(Readiness { status: "ready", reasons: Vec::new() }).unwrap(),
-            json!({ "status": "ready" })
-        );
     }
 
     #[tokio::test]
@@ -445,7 +330,10 @@ mod tests {
             assert_eq!((check.status, check.since), (CheckStatus::Down, Some(at(10))));
             assert!(check.error.is_some());
         }
-        assert_eq!(health.report(&db, "1.0.0", at(30)).await.status, HealthStatus::Unhealthy);
+        assert_eq!(
+            health.report(&db, "1.0.0", at(30)).await.status,
+            HealthStatus::Unhealthy
+        );
     }
 
     #[tokio::test]

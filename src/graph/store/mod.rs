@@ -3,6 +3,8 @@
 //! A `Graph` shares everything with its clones; a change copies the chunks it touches. So a feeder clones the current
 //! snapshot, applies a batch of changes, and publishes the result, while readers keep theirs without a lock.
 
+mod builder;
+
 use std::{
     collections::HashMap,
     sync::{Arc, LazyLock},
@@ -10,6 +12,8 @@ use std::{
 
 use chrono::NaiveDate;
 use uuid::Uuid;
+
+pub use builder::GraphBuilder;
 
 use super::{
     cow::{CowVec, IdIndex},
@@ -189,9 +193,14 @@ impl Graph {
         if known.is_some_and(|ix| self.card(ix).version > input.version) {
             return false;
         }
-        let node = self.node_of(input);
+        let mut node = self.node_of(input);
         if let Some(held) = known.and_then(|ix| self.nodes.get_mut(ix.at())) {
             let (out, inc) = (Arc::clone(&held.out), Arc::clone(&held.inc));
+            let card = Arc::make_mut(&mut node.card);
+            card.quality_score = card.quality_score.or(held.card.quality_score);
+            if input.computed.is_none() {
+                card.computed.clone_from(&held.card.computed);
+            }
             *held = Node { out, inc, ..node };
             return true;
         }
@@ -203,13 +212,14 @@ impl Graph {
         true
     }
 
-    /// Sets a card's computed quality, which takes no part in its version.
-    pub fn set_quality(&mut self, id: Uuid, quality_score: Option<u8>) {
-        if let Some(ix) = self.find(id)
-            && self.card(ix).quality_score != quality_score
-            && let Some(node) = self.nodes.get_mut(ix.at())
-        {
-            Arc::make_mut(&mut node.card).quality_score = quality_score;
+    /// Sets a card's computed values, which take no part in its version.
+    pub fn set_scores(&mut self, id: Uuid, quality_score: Option<u8>, computed: Option<&str>) {
+        if let Some(node) = self.find(id).and_then(|ix| self.nodes.get_mut(ix.at())) {
+            let card = Arc::make_mut(&mut node.card);
+            card.quality_score = quality_score.or(card.quality_score);
+            if let Some(computed) = computed {
+                card.computed = compact(computed);
+            }
         }
     }
 
@@ -328,6 +338,7 @@ impl Graph {
             business_criticality: input.business_criticality,
             criticality_source: input.criticality_source,
             quality_score: input.quality_score,
+            computed: input.computed.as_deref().and_then(compact),
             version: input.version,
             created_at: input.created_at,
             updated_at: input.updated_at,
@@ -421,80 +432,7 @@ fn detail_of(input: &EdgeInput) -> EdgeDetail {
         more,
     }
 }
-
-/// Loads a whole landscape: the edges of a card are put together once, at the end, not grown one by one.
-#[derive(Debug, Default)]
-pub struct GraphBuilder {
-    graph: Graph,
-}
-
-impl GraphBuilder {
-    /// Starts from nothing.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A row of the ontology; best before the edges made under it.
-    pub fn rule(&mut self, rule: RelationshipRule) {
-        self.graph.upsert_rule(rule);
-    }
-
-    /// A card.
-    pub fn card(&mut self, input: &CardInput) {
-        self.graph.upsert_card(input);
-    }
-
-    /// An edge; best after its cards.
-    pub fn edge(&mut self, input: EdgeInput) {
-        let graph = &mut self.graph;
-        let known = graph.find_edge(input.id);
-        if known.is_some_and(|ix| graph.edge_detail(ix).version > input.version) {
-            return;
-        }
-        match (graph.find(input.source_id), graph.find(input.target_id)) {
-            (Some(source), Some(target)) => {
-                graph.put_edge(known, &input, source, target);
-            }
-            _ => {
-                graph.upsert_edge(input);
-            }
-        }
-    }
-
-    /// The graph, with every edge at its two cards.
-    #[must_use]
-    pub fn build(mut self) -> Graph {
-        let nodes = self.graph.nodes.len();
-        let ends = |end: fn(&EdgeRecord) -> NodeIx| {
-            let mut starts = vec![0u32; nodes + 1];
-            for edge in self.graph.edges.iter() {
-                starts[end(edge).at() + 1] += 1;
-            }
-            for at in 0..nodes {
-                starts[at + 1] += starts[at];
-            }
-            let mut next = starts.clone();
-            let mut lists = vec![0u32; self.graph.edges.len()];
-            for (ix, edge) in self.graph.edges.iter().enumerate() {
-                let slot = &mut next[end(edge).at()];
-                lists[*slot as usize] = ix as u32;
-                *slot += 1;
-            }
-            (starts, lists)
-        };
-        let (out, inc) = (ends(|edge| edge.source), ends(|edge| edge.target));
-        let slice = |(starts, lists): &(Vec<u32>, Vec<u32>), at: usize| -> Arc<[u32]> {
-            match &lists[starts[at] as usize..starts[at + 1] as usize] {
-                [] => Arc::clone(&NO_EDGES),
-                edges => edges.into(),
-            }
-        };
-        for at in 0..nodes {
-            if let Some(node) = self.graph.nodes.get_mut(at) {
-                (node.out, node.inc) = (slice(&out, at), slice(&inc, at));
-            }
-        }
-        self.graph
-    }
+/// Computed values worth keeping: most cards have none.
+fn compact(json: &str) -> Option<Box<str>> {
+    (!matches!(json, "" | "{}")).then(|| json.into())
 }

@@ -1,0 +1,534 @@
+//! Lists of cards: filters, sort, keyset. Put together at run time with bound values, because a plan for "any of twenty
+//! optional filters" would scan the whole table.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Deserialize;
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::{CardRow, Phase, Tier, store};
+use crate::{
+    condition::{Condition, Scope},
+    error::{Error, Result},
+    http::page::{PageRequest, Place, decode_cursor, encode_cursor, list_identity},
+    metamodel::{Metamodel, name_key},
+};
+
+/// Which cards, in which order.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CardFilter {
+    /// Card type; repeat for several.
+    #[serde(default)]
+    pub r#type: Vec<String>,
+    /// `Plan`, `Phase In`, `Active`, `Phase Out`, `End of Life` or `Undefined`, on `target_date`; repeat for several.
+    #[serde(default)]
+    pub lifecycle_phase: Vec<String>,
+    /// The date for everything that depends on one; default today (UTC).
+    pub target_date: Option<NaiveDate>,
+    /// A tag; repeat for several.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Whether a card must carry `any` (default) or `all` of the tags.
+    pub tags_mode: Option<String>,
+    /// Cards whose name begins with this.
+    #[param(max_length = 200)]
+    pub search: Option<String>,
+    /// Quality score at least, 0 to 100.
+    #[param(minimum = 0, maximum = 100)]
+    pub quality_min: Option<i16>,
+    /// Quality score at most, 0 to 100.
+    #[param(minimum = 0, maximum = 100)]
+    pub quality_max: Option<i16>,
+    /// Functional fit, 1 to 4; repeat for several.
+    #[serde(default)]
+    pub functional_fit: Vec<i16>,
+    /// Technical fit, 1 to 4; repeat for several.
+    #[serde(default)]
+    pub technical_fit: Vec<i16>,
+    /// `Tier 1` to `Tier 4`; repeat for several.
+    #[serde(default)]
+    pub business_criticality: Vec<String>,
+    /// Value of `attributes.pace_layer`; repeat for several.
+    #[serde(default)]
+    pub pace_layer: Vec<String>,
+    /// Changed at or after this instant.
+    pub updated_since: Option<DateTime<Utc>>,
+    /// `only` deleted cards, or `include` them; default neither.
+    pub deleted: Option<String>,
+    /// `path:operator:value`, for example `attributes.hosting_type:eq:SaaS`; repeat for several, all must hold.
+    #[serde(default)]
+    pub filter: Vec<String>,
+    /// `name` (default), `type`, `created_at`, `updated_at`, `quality_score`, `lifecycle.plan` …, or `attributes.<path>`.
+    pub sort: Option<String>,
+    /// `asc` (default) or `desc`; cards without a value come last either way.
+    pub order: Option<String>,
+    /// Only these fields, comma-separated; `attributes.<path>` for one attribute. `id` always comes along.
+    pub fields: Option<String>,
+    /// `relationships` adds each card's active relationships.
+    pub include: Option<String>,
+}
+
+/// A checked [`CardFilter`].
+pub struct CardQuery {
+    types: Vec<String>,
+    phases: Vec<Phase>,
+    /// The date for everything that depends on one.
+    pub on: NaiveDate,
+    tags: Vec<String>,
+    all_tags: bool,
+    prefix: Option<String>,
+    filter: CardFilter,
+    conditions: Vec<Condition>,
+    deleted: Deleted,
+    sort: Sort,
+    descending: bool,
+    identity: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deleted {
+    Without,
+    Only,
+    Include,
+}
+
+enum Sort {
+    Name,
+    Type,
+    CreatedAt,
+    UpdatedAt,
+    Quality,
+    Lifecycle(&'static str),
+    Attribute(Vec<String>),
+}
+
+impl Sort {
+    fn parse(text: &str) -> Result<Self> {
+        Ok(match text {
+            "name" => Self::Name,
+            "type" => Self::Type,
+            "created_at" => Self::CreatedAt,
+            "updated_at" => Self::UpdatedAt,
+            "quality_score" => Self::Quality,
+            "lifecycle.plan" => Self::Lifecycle("lifecycle_plan"),
+            "lifecycle.phase_in" => Self::Lifecycle("lifecycle_phase_in"),
+            "lifecycle.active" => Self::Lifecycle("lifecycle_active"),
+            "lifecycle.phase_out" => Self::Lifecycle("lifecycle_phase_out"),
+            "lifecycle.eol" => Self::Lifecycle("lifecycle_eol"),
+            _ => match text.strip_prefix("attributes.") {
+                Some(path) if !path.is_empty() && path.len() <= 200 => {
+                    Self::Attribute(path.split('.').map(str::to_owned).collect())
+                }
+                _ => {
+                    return Err(Error::invalid(
+                        "sort must be name, type, created_at, updated_at, quality_score, lifecycle.<date> or attributes.<path>",
+                    )
+                    .at("sort"));
+                }
+            },
+        })
+    }
+
+    /// Whether every card has a value.
+    fn total(&self) -> bool {
+        matches!(self, Self::Name | Self::Type | Self::CreatedAt | Self::UpdatedAt)
+    }
+
+    fn push(&self, sql: &mut QueryBuilder<Postgres>) {
+        match self {
+            Self::Name => sql.push("c.name_key"),
+            Self::Type => sql.push("c.type"),
+            Self::CreatedAt => sql.push("c.created_at"),
+            Self::UpdatedAt => sql.push("c.updated_at"),
+            Self::Quality => sql.push("s.quality_score"),
+            Self::Lifecycle(column) => sql.push("c.").push(column),
+            Self::Attribute(path) => sql
+                .push("nullif(c.attributes #> ")
+                .push_bind(path.clone())
+                .push(", 'null'::jsonb)"),
+        };
+    }
+
+    fn cast(&self) -> &'static str {
+        match self {
+            Self::Name => "::text collate \"C\"",
+            Self::Type => "::text",
+            Self::CreatedAt | Self::UpdatedAt => "::text::timestamptz",
+            Self::Quality => "::text::smallint",
+            Self::Lifecycle(_) => "::text::date",
+            Self::Attribute(_) => "::text::jsonb",
+        }
+    }
+}
+
+impl CardFilter {
+    /// Checks every filter against the metamodel.
+    pub fn check(mut self, metamodel: &Metamodel, today: NaiveDate) -> Result<CardQuery> {
+        let phases = self
+            .lifecycle_phase
+            .iter()
+            .map(|name| {
+                Phase::parse(name).ok_or_else(|| {
+                    Error::invalid(format!("There is no lifecycle phase '{}'", shown(name))).at("lifecycle_phase")
+                })
+            })
+            .collect::<Result<_>>()?;
+        for name in &self.r#type {
+            if metamodel.card_type(name).is_none() {
+                return Err(Error::invalid(format!("There is no card type '{}'", shown(name)))
+                    .at("type")
+                    .with(serde_json::json!({ "similar": metamodel.similar_types(name) })));
+            }
+        }
+        if let Some(bad) = self
+            .business_criticality
+            .iter()
+            .find(|name| Tier::parse(name).is_none())
+        {
+            return Err(
+                Error::invalid(format!("There is no tier '{}'; Tier 1 to Tier 4", shown(bad)))
+                    .at("business_criticality"),
+            );
+        }
+        let ranges = [
+            ("functional_fit", &self.functional_fit),
+            ("technical_fit", &self.technical_fit),
+        ];
+        for (name, values) in ranges {
+            if values.iter().any(|v| !(1..=4).contains(v)) {
+                return Err(Error::invalid(format!("{name} must be from 1 to 4")).at(name));
+            }
+        }
+        for (name, value) in [("quality_min", self.quality_min), ("quality_max", self.quality_max)] {
+            if value.is_some_and(|v| !(0..=100).contains(&v)) {
+                return Err(Error::invalid(format!("{name} must be from 0 to 100")).at(name));
+            }
+        }
+        let all_tags = one_of("tags_mode", self.tags_mode.as_deref(), &[("any", false), ("all", true)])?;
+        let deleted = one_of(
+            "deleted",
+            self.deleted.as_deref(),
+            &[
+                ("", Deleted::Without),
+                ("only", Deleted::Only),
+                ("include", Deleted::Include),
+            ],
+        )?;
+        let descending = one_of("order", self.order.as_deref(), &[("asc", false), ("desc", true)])?;
+        if self.filter.len() > 20 || self.tags.len() > 50 || self.r#type.len() > 100 {
+            return Err(Error::invalid("At most 20 filters, 50 tags and 100 types at a time").at("filter"));
+        }
+        let conditions = self
+            .filter
+            .iter()
+            .map(|text| {
+                Condition::parse_filter(text, Scope::new(metamodel).of_types(&self.r#type)).map_err(Error::validation)
+            })
+            .collect::<Result<_>>()?;
+        let prefix = self.search.as_deref().map(name_key).filter(|p| !p.is_empty());
+        if prefix.as_ref().is_some_and(|p| p.chars().count() > 200) {
+            return Err(Error::invalid("search is longer than 200 characters").at("search"));
+        }
+        let sort = Sort::parse(self.sort.as_deref().unwrap_or("name"))?;
+        let on = self.target_date.unwrap_or(today);
+        let identity = list_identity(&[
+            "cards",
+            &format!(
+                "{:?}",
+                CardFilter {
+                    fields: None,
+                    include: None,
+                    ..self.clone()
+                }
+            ),
+            &on.to_string(),
+        ]);
+        let tags = std::mem::take(&mut self.tags);
+        Ok(CardQuery {
+            types: std::mem::take(&mut self.r#type),
+            phases,
+            on,
+            tags,
+            all_tags,
+            prefix,
+            conditions,
+            deleted,
+            sort,
+            descending,
+            identity,
+            filter: self,
+        })
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+/// Reads a closed set of words; absent gives the first.
+fn one_of<T: Copy>(name: &str, given: Option<&str>, options: &[(&str, T)]) -> Result<T> {
+    let Some(given) = given else { return Ok(options[0].1) };
+    options
+        .iter()
+        .find(|(option, _)| *option == given && !option.is_empty())
+        .map(|(_, value)| *value)
+        .ok_or_else(|| {
+            let words: Vec<&str> = options
+                .iter()
+                .map(|(option, _)| *option)
+                .filter(|o| !o.is_empty())
+                .collect();
+            Error::invalid(format!("{name} must be {}", words.join(" or "))).at(name)
+        })
+}
+
+/// Where a list was left: the sort value as text and the id.
+type Mark = (Option<String>, Uuid);
+
+/// Rows of a page, each with the text of its sort value.
+pub struct Found {
+    /// The cards: up to one more than the limit.
+    pub rows: Vec<CardRow>,
+    marks: Vec<Option<String>>,
+    /// How many there are in all, when asked for.
+    pub total: Option<u64>,
+    identity: String,
+}
+
+impl Found {
+    /// The cursor behind a row of the page.
+    #[must_use]
+    pub fn cursor_after(&self, id: Uuid) -> String {
+        let mark = self
+            .rows
+            .iter()
+            .position(|row| row.id == id)
+            .and_then(|at| self.marks.get(at).cloned())
+            .flatten();
+        encode_cursor(&self.identity, &(mark, id))
+    }
+}
+
+impl CardQuery {
+    /// Runs the query for one page.
+    pub async fn run(&self, conn: &mut PgConnection, request: &PageRequest) -> Result<Found> {
+        let mut sql = QueryBuilder::new("select ");
+        sql.push(store::COLUMNS).push(", (");
+        self.sort.push(&mut sql);
+        sql.push(")::text as sort_value");
+        self.push_from(&mut sql);
+        if let Place::Cursor(Some(cursor)) = &request.position {
+            let mark: Mark = decode_cursor(&self.identity, cursor)?;
+            self.push_after(&mut sql, &mark);
+        }
+        sql.push(" order by ");
+        self.sort.push(&mut sql);
+        let direction = if self.descending { " desc" } else { " asc" };
+        sql.push(direction);
+        if !self.sort.total() {
+            sql.push(" nulls last");
+        }
+        sql.push(", c.id").push(direction);
+        sql.push(" limit ")
+            .push_bind(i64::try_from(request.limit + 1).unwrap_or(i64::MAX));
+        sql.push(" offset ")
+            .push_bind(i64::try_from(request.offset()).unwrap_or(i64::MAX));
+        let fetched = sql.build().fetch_all(&mut *conn).await?;
+        let mut rows = Vec::with_capacity(fetched.len());
+        let mut marks = Vec::with_capacity(fetched.len());
+        for row in &fetched {
+            rows.push(<CardRow as sqlx::FromRow<_>>::from_row(row)?);
+            marks.push(row.try_get("sort_value")?);
+        }
+        let total = if request.count {
+            Some(self.count(conn).await?)
+        } else {
+            None
+        };
+        Ok(Found {
+            rows,
+            marks,
+            total,
+            identity: self.identity.clone(),
+        })
+    }
+
+    async fn count(&self, conn: &mut PgConnection) -> Result<u64> {
+        let mut sql = QueryBuilder::new("select count(*)");
+        self.push_from(&mut sql);
+        let count: i64 = sql.build_query_scalar().fetch_one(conn).await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    fn push_from(&self, sql: &mut QueryBuilder<Postgres>) {
+        sql.push(" from cards c left join card_scores s on s.card_id = c.id where ");
+        sql.push(match self.deleted {
+            Deleted::Without => "c.deleted_at is null",
+            Deleted::Only => "c.deleted_at is not null",
+            Deleted::Include => "true",
+        });
+        if let [only] = self.types.as_slice() {
+            sql.push(" and c.type = ").push_bind(only.clone());
+        } else if !self.types.is_empty() {
+            sql.push(" and c.type = any(").push_bind(self.types.clone()).push(")");
+        }
+        if !self.tags.is_empty() {
+            sql.push(if self.all_tags {
+                " and c.tags @> "
+            } else {
+                " and c.tags && "
+            })
+            .push_bind(self.tags.clone());
+        }
+        if let Some(prefix) = &self.prefix {
+            let escaped = prefix.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            sql.push(" and c.name_key like ").push_bind(format!("{escaped}%"));
+        }
+        if !self.phases.is_empty() {
+            self.push_phases(sql);
+        }
+        let filter = &self.filter;
+        if let Some(min) = filter.quality_min {
+            sql.push(" and s.quality_score >= ").push_bind(min);
+        }
+        if let Some(max) = filter.quality_max {
+            sql.push(" and s.quality_score <= ").push_bind(max);
+        }
+        if !filter.functional_fit.is_empty() {
+            sql.push(" and c.functional_fit = any(")
+                .push_bind(filter.functional_fit.clone())
+                .push(")");
+        }
+        if !filter.technical_fit.is_empty() {
+            sql.push(" and c.technical_fit = any(")
+                .push_bind(filter.technical_fit.clone())
+                .push(")");
+        }
+        if !filter.business_criticality.is_empty() {
+            sql.push(" and c.business_criticality = any(")
+                .push_bind(filter.business_criticality.clone())
+                .push(")");
+        }
+        if !filter.pace_layer.is_empty() {
+            sql.push(" and c.attributes ->> 'pace_layer' = any(")
+                .push_bind(filter.pace_layer.clone())
+                .push(")");
+        }
+        if let Some(since) = filter.updated_since {
+            sql.push(" and c.updated_at >= ").push_bind(since);
+        }
+        for condition in &self.conditions {
+            sql.push(" and ");
+            condition.push(sql, self.on);
+        }
+    }
+
+    /// The phase on the date, as in [`Lifecycle::phase`](super::Lifecycle::phase).
+    fn push_phases(&self, sql: &mut QueryBuilder<Postgres>) {
+        sql.push(" and (case");
+        for (column, phase) in [
+            ("lifecycle_eol", Phase::EndOfLife),
+            ("lifecycle_phase_out", Phase::PhaseOut),
+            ("lifecycle_active", Phase::Active),
+            ("lifecycle_phase_in", Phase::PhaseIn),
+            ("lifecycle_plan", Phase::Plan),
+        ] {
+            sql.push(" when c.")
+                .push(column)
+                .push(" <= ")
+                .push_bind(self.on)
+                .push(" then '")
+                .push(phase.as_str())
+                .push("'");
+        }
+        sql.push(
+            " when coalesce(c.lifecycle_plan, c.lifecycle_phase_in, c.lifecycle_active) is not null then 'Plan' \
+             when coalesce(c.lifecycle_phase_out, c.lifecycle_eol) is not null then 'Active' else 'Undefined' end) = any(",
+        );
+        let names: Vec<String> = self.phases.iter().map(|p| p.as_str().to_owned()).collect();
+        sql.push_bind(names).push(")");
+    }
+
+    fn push_after(&self, sql: &mut QueryBuilder<Postgres>, (value, id): &Mark) {
+        let beyond = if self.descending { " < " } else { " > " };
+        let cast = self.sort.cast();
+        sql.push(" and (");
+        match value {
+            None => {
+                self.sort.push(sql);
+                sql.push(" is null and c.id").push(beyond).push_bind(*id);
+            }
+            Some(value) => {
+                sql.push("(");
+                self.sort.push(sql);
+                sql.push(", c.id)")
+                    .push(beyond)
+                    .push("(")
+                    .push_bind(value.clone())
+                    .push(cast)
+                    .push(", ")
+                    .push_bind(*id)
+                    .push(")");
+                if !self.sort.total() {
+                    sql.push(" or ");
+                    self.sort.push(sql);
+                    sql.push(" is null");
+                }
+            }
+        }
+        sql.push(")");
+    }
+}
+
+/// The names in a comma-separated `fields` or `include` parameter.
+#[must_use]
+pub fn names(text: Option<&str>) -> Vec<&str> {
+    text.into_iter()
+        .flat_map(|t| t.split(','))
+        .map(str::trim)
+        .filter(|t| !t.is_empty())
+        .collect()
+}
+
+/// Refuses names that are not known.
+pub fn check_names(parameter: &str, given: &[&str], known: &[&str]) -> Result<()> {
+    match given
+        .iter()
+        .find(|name| !known.contains(&name.split('.').next().unwrap_or_default()))
+    {
+        None => Ok(()),
+        Some(bad) => Err(Error::invalid(format!(
+            "{parameter} has no '{}'; it takes {}",
+            shown(bad),
+            known.join(", ")
+        ))
+        .at(parameter)),
+    }
+}
+
+/// The top-level fields of a card's answer.
+pub const FIELDS: &[&str] = &[
+    "id",
+    "type",
+    "name",
+    "description",
+    "tags",
+    "lifecycle",
+    "lifecycle_phase",
+    "functional_fit",
+    "technical_fit",
+    "business_criticality",
+    "criticality_source",
+    "quality_score",
+    "attributes",
+    "computed",
+    "version",
+    "created_at",
+    "updated_at",
+    "deleted_at",
+    "created_by",
+    "updated_by",
+    "relationships",
+];

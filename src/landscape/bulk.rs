@@ -1,0 +1,577 @@
+//! Many writes in one request: all or nothing, or each for itself.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{NewEdge, Reference, Writer, reference};
+use crate::{
+    auth::{Permission, Principal},
+    card::{self, CardDraft, CardRow, MAX_TAG, MAX_TAGS},
+    error::{Code, Error, ErrorBody, Result, ViolationCode},
+    http::{etag::IfMatch, extract::object, fields::Fields},
+    metamodel::parse_path,
+    relationship::{self, EdgeDraft, RelationshipRow},
+};
+
+/// At most this many operations in one request.
+pub const MAX_OPERATIONS: usize = 2000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Op {
+    Create,
+    Update,
+    Upsert,
+    Delete,
+    Tag,
+    Untag,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Entity {
+    Card,
+    Relationship,
+}
+
+/// What became of one operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Something new is there.
+    Created,
+    /// Something was changed.
+    Updated,
+    /// It was like that already: no new version.
+    Unchanged,
+    /// Something was deleted.
+    Deleted,
+    /// It was refused; `error` says why.
+    Failed,
+}
+
+/// The result of one operation.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ItemResult {
+    /// Its place in the request, from 0.
+    pub index: usize,
+    /// What was asked.
+    op: Option<Op>,
+    /// Of what.
+    entity: Option<Entity>,
+    /// What became of it.
+    pub status: Status,
+    /// The card or relationship it was about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+    /// Its version now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<i32>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorBody>,
+}
+
+/// The results of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BulkReport {
+    /// One per operation, in order.
+    pub results: Vec<ItemResult>,
+    /// How many of each.
+    pub summary: Summary,
+}
+
+/// Counts of a batch.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct Summary {
+    /// New.
+    pub created: usize,
+    /// Changed.
+    pub updated: usize,
+    /// Like that already.
+    pub unchanged: usize,
+    /// Deleted.
+    pub deleted: usize,
+    /// Refused.
+    pub failed: usize,
+}
+
+/// A batch, read as far as needed to run it.
+#[derive(Debug)]
+pub struct BulkRequest {
+    /// All or nothing.
+    pub atomic: bool,
+    /// Why, for the change log.
+    pub reason: Option<String>,
+    operations: Vec<Value>,
+}
+
+impl BulkRequest {
+    /// Reads the body. The operations themselves are read when they run, so that one bad item does not hide the others.
+    pub fn read(body: Map<String, Value>) -> Result<Self> {
+        let mut fields = Fields::new(body);
+        let atomic = fields.boolean("atomic").unwrap_or(true);
+        let reason = fields.text("change_reason", 500);
+        let operations = match fields.value("operations") {
+            Some(Value::Array(items)) => items,
+            Some(other) => {
+                fields.refuse(
+                    "operations",
+                    ViolationCode::WrongType,
+                    "must be a list of operations",
+                    Some(&other),
+                );
+                Vec::new()
+            }
+            None => {
+                fields.refuse("operations", ViolationCode::Required, "is required", None);
+                Vec::new()
+            }
+        };
+        if operations.len() > MAX_OPERATIONS {
+            fields.refuse(
+                "operations",
+                ViolationCode::TooLong,
+                format!("has {} items, at most {MAX_OPERATIONS} are allowed", operations.len()),
+                None,
+            );
+        }
+        fields.done()?;
+        Ok(Self {
+            atomic,
+            reason,
+            operations,
+        })
+    }
+
+    /// Runs the operations in order. With `atomic` the first refusal ends the batch as an error that names its place;
+    /// without, each refusal stays with its item.
+    pub async fn run(&self, writer: &mut Writer<'_>, principal: &Principal) -> Result<BulkReport> {
+        let mut results = Vec::with_capacity(self.operations.len());
+        let mut ids: Vec<Option<Uuid>> = Vec::with_capacity(self.operations.len());
+        let mut summary = Summary::default();
+        for (index, item) in self.operations.iter().enumerate() {
+            let mut result = ItemResult {
+                index,
+                op: None,
+                entity: None,
+                status: Status::Failed,
+                id: None,
+                version: None,
+                error: None,
+            };
+            if !self.atomic {
+                sqlx::query("savepoint item").execute(&mut *writer.conn).await?;
+            }
+            let outcome = run_one(writer, principal, item, &ids, &mut result).await;
+            match outcome {
+                Ok(Done { status, id, version }) => {
+                    if !self.atomic {
+                        sqlx::query("release savepoint item").execute(&mut *writer.conn).await?;
+                    }
+                    (result.status, result.id, result.version) = (status, Some(id), version);
+                }
+                Err(error) if self.atomic || !error.code.status().is_client_error() => {
+                    return Err(at_operation(error, index));
+                }
+                Err(error) => {
+                    sqlx::query("rollback to savepoint item")
+                        .execute(&mut *writer.conn)
+                        .await?;
+                    result.error = Some(error.body());
+                }
+            }
+            ids.push(if result.status == Status::Failed {
+                None
+            } else {
+                result.id
+            });
+            *match result.status {
+                Status::Created => &mut summary.created,
+                Status::Updated => &mut summary.updated,
+                Status::Unchanged => &mut summary.unchanged,
+                Status::Deleted => &mut summary.deleted,
+                Status::Failed => &mut summary.failed,
+            } += 1;
+            results.push(result);
+        }
+        Ok(BulkReport { results, summary })
+    }
+}
+
+/// Says which operation an error belongs to: its place leads the field and stands in the details.
+fn at_operation(mut error: Error, index: usize) -> Error {
+    let prefix = format!("operations[{index}]");
+    error.field = Some(match error.field {
+        Some(field) => format!("{prefix}.{field}"),
+        None => prefix,
+    });
+    let mut details = error.details.take().unwrap_or_else(|| json!({}));
+    if details.is_object() {
+        details["operation"] = json!(index);
+    }
+    error.details = Some(details);
+    error
+}
+
+struct Done {
+    status: Status,
+    id: Uuid,
+    version: Option<i32>,
+}
+
+impl Done {
+    fn card((row, changed): (CardRow, bool)) -> Self {
+        Self {
+            status: if changed { Status::Updated } else { Status::Unchanged },
+            id: row.id,
+            version: Some(row.version),
+        }
+    }
+
+    fn edge((row, changed): (RelationshipRow, bool)) -> Self {
+        Self {
+            status: if changed { Status::Updated } else { Status::Unchanged },
+            id: row.id,
+            version: Some(row.version),
+        }
+    }
+}
+
+async fn run_one(
+    writer: &mut Writer<'_>,
+    principal: &Principal,
+    item: &Value,
+    ids: &[Option<Uuid>],
+    result: &mut ItemResult,
+) -> Result<Done> {
+    let mut fields = Fields::new(object(item.clone())?);
+    let op = fields.choice(
+        "op",
+        &[
+            ("create", Op::Create),
+            ("update", Op::Update),
+            ("upsert", Op::Upsert),
+            ("delete", Op::Delete),
+            ("tag", Op::Tag),
+            ("untag", Op::Untag),
+        ],
+    );
+    if op.is_none() && !fields.has("op") {
+        fields.refuse(
+            "op",
+            ViolationCode::Required,
+            "is required: create, update, upsert, delete, tag or untag",
+            None,
+        );
+    }
+    let entity = fields
+        .choice(
+            "entity",
+            &[("card", Entity::Card), ("relationship", Entity::Relationship)],
+        )
+        .unwrap_or(Entity::Card);
+    (result.op, result.entity) = (op, Some(entity));
+    let Some(op) = op else {
+        return Err(Error::validation(fields.finish()));
+    };
+    principal.require(match op {
+        Op::Create => Permission::Create,
+        Op::Update | Op::Tag | Op::Untag => Permission::Edit,
+        Op::Upsert => Permission::Create,
+        Op::Delete => Permission::Delete,
+    })?;
+    if op == Op::Upsert {
+        principal.require(Permission::Edit)?;
+    }
+    let body = match entity {
+        Entity::Card => fields.object("card"),
+        Entity::Relationship => fields.object("relationship"),
+    };
+    let target = Reference::read(&mut fields, "id");
+    let demand = fields
+        .integer("version", 1, i64::from(i32::MAX))
+        .map_or(IfMatch::Any, |v| IfMatch::Version(v as i32));
+    let tags = fields.texts("tags", MAX_TAGS, MAX_TAG).unwrap_or_default();
+    let needs_body = matches!(op, Op::Create | Op::Update | Op::Upsert);
+    if needs_body && body.is_none() {
+        let name = if entity == Entity::Card { "card" } else { "relationship" };
+        fields.refuse(name, ViolationCode::Required, "is required", None);
+    }
+    if !needs_body && target.is_none() || op == Op::Update && target.is_none() {
+        fields.refuse("id", ViolationCode::Required, "is required", None);
+    }
+    fields.done()?;
+    let body = body.unwrap_or_default();
+    match (entity, op) {
+        (Entity::Card, Op::Create) => create_card(writer, body).await,
+        (Entity::Card, Op::Upsert) => upsert_card(writer, body, ids).await,
+        (Entity::Card, op) => {
+            let reference = target.ok_or_else(|| Error::invalid("id is required"))?;
+            let id = writer.resolve(&reference, ids).await?;
+            let before = writer.lock_card(id, demand).await?;
+            change_card(writer, op, before, &body, &tags).await
+        }
+        (Entity::Relationship, Op::Create) => {
+            let edge = read_edge(writer, body, ids).await?;
+            let row = writer.create_relationship(&edge).await?;
+            Ok(Done {
+                status: Status::Created,
+                id: row.id,
+                version: Some(row.version),
+            })
+        }
+        (Entity::Relationship, Op::Upsert) => upsert_edge(writer, body, ids).await,
+        (Entity::Relationship, Op::Tag | Op::Untag) => Err(Error::validation(vec![crate::error::Violation::new(
+            "op",
+            ViolationCode::NotAllowedHere,
+            "only cards have tags",
+        )])),
+        (Entity::Relationship, op) => {
+            let id = match target {
+                Some(Reference::Id(id)) => id,
+                Some(Reference::Operation(n)) => writer.resolve(&Reference::Operation(n), ids).await?,
+                _ => return Err(Error::invalid("A relationship is named by its id or \"$n\"").at("id")),
+            };
+            let before = writer.lock_relationship(id, demand).await?;
+            if op == Op::Delete {
+                writer.archive_relationship(&before).await?;
+                return Ok(Done {
+                    status: Status::Deleted,
+                    id,
+                    version: Some(before.version + 1),
+                });
+            }
+            writer.patch_relationship(before, &body).await.map(Done::edge)
+        }
+    }
+}
+
+async fn change_card(
+    writer: &mut Writer<'_>,
+    op: Op,
+    before: CardRow,
+    patch: &Map<String, Value>,
+    tags: &[String],
+) -> Result<Done> {
+    match op {
+        Op::Delete => {
+            let id = before.id;
+            writer.delete_card(&before).await?;
+            Ok(Done {
+                status: Status::Deleted,
+                id,
+                version: Some(before.version + 1),
+            })
+        }
+        Op::Tag | Op::Untag => {
+            let tags: Vec<&str> = tags.iter().map(|t| t.trim()).filter(|t| !t.is_empty()).collect();
+            let mut all: Vec<&str> = before.tags.iter().map(String::as_str).collect();
+            if op == Op::Tag {
+                for tag in tags {
+                    if !all.contains(&tag) {
+                        all.push(tag);
+                    }
+                }
+            } else {
+                all.retain(|tag| !tags.contains(tag));
+            }
+            let patch = Map::from_iter([("tags".to_owned(), json!(all))]);
+            writer.patch_card(before, &patch).await.map(Done::card)
+        }
+        _ => writer.patch_card(before, patch).await.map(Done::card),
+    }
+}
+
+/// Takes a client's own id out of a body.
+fn own_id(body: &mut Map<String, Value>) -> Result<Option<Uuid>> {
+    let mut fields = Fields::new(
+        body.remove("id")
+            .map(|id| Map::from_iter([("id".to_owned(), id)]))
+            .unwrap_or_default(),
+    );
+    let id = fields.uuid("id");
+    fields.done()?;
+    Ok(id)
+}
+
+async fn create_card(writer: &mut Writer<'_>, mut body: Map<String, Value>) -> Result<Done> {
+    let id = own_id(&mut body)?;
+    let draft = CardDraft::parse(&writer.metamodel, body)?;
+    refuse_taken(writer, &draft).await?;
+    let row = writer.create_card(id, &draft).await?;
+    Ok(Done {
+        status: Status::Created,
+        id: row.id,
+        version: Some(row.version),
+    })
+}
+
+/// Finds a taken name before the database does: a failed statement would end the whole batch.
+async fn refuse_taken(writer: &mut Writer<'_>, draft: &CardDraft) -> Result<()> {
+    if crate::metamodel::hierarchical(&draft.card_type) {
+        return Ok(());
+    }
+    match card::store::find_named(writer.conn, &draft.card_type, &draft.name_key)
+        .await?
+        .first()
+    {
+        None => Ok(()),
+        Some(holder) => Err(card::store::name_taken(&draft.card_type, &draft.name)
+            .with(json!({ "existing_id": holder.id, "name": draft.name }))),
+    }
+}
+
+/// Creates the card, or merges the given fields into the one with the same id, external id, or type and name.
+async fn upsert_card(writer: &mut Writer<'_>, mut body: Map<String, Value>, ids: &[Option<Uuid>]) -> Result<Done> {
+    let id = own_id(&mut body)?;
+    if let Some(existing) = find_existing(writer, id, &body, ids).await? {
+        let before = writer.lock_card(existing, IfMatch::Any).await?;
+        // The name by which a path or another spelling found the card is not a new name for it.
+        let by_path = body
+            .get("name")
+            .and_then(Value::as_str)
+            .is_some_and(|name| parse_path(name).len() > 1 && before.name != name);
+        if by_path {
+            body.insert("name".into(), json!(before.name));
+        }
+        return writer.patch_card(before, &body).await.map(Done::card);
+    }
+    let mut parent = None;
+    if let (Some(card_type), Some(name)) = (
+        body.get("type").and_then(Value::as_str),
+        body.get("name").and_then(Value::as_str),
+    ) {
+        let path = parse_path(name);
+        if crate::metamodel::hierarchical(card_type) && path.len() > 1 {
+            let above = crate::metamodel::format_path(&path[..path.len() - 1]);
+            parent = reference::resolve_name(writer.conn, card_type, &above).await?;
+            if parent.is_some() {
+                body.insert("name".into(), json!(path[path.len() - 1]));
+            }
+        }
+    }
+    let draft = CardDraft::parse(&writer.metamodel, body)?;
+    let row = writer.create_card(id, &draft).await?;
+    if let Some(parent) = parent {
+        let edge = NewEdge {
+            id: None,
+            edge_type: "PARENT_OF".into(),
+            source: parent.id,
+            target: row.id,
+            draft: EdgeDraft::default(),
+        };
+        writer.create_relationship(&edge).await?;
+    }
+    Ok(Done {
+        status: Status::Created,
+        id: row.id,
+        version: Some(row.version),
+    })
+}
+
+async fn find_existing(
+    writer: &mut Writer<'_>,
+    id: Option<Uuid>,
+    body: &Map<String, Value>,
+    ids: &[Option<Uuid>],
+) -> Result<Option<Uuid>> {
+    if let Some(id) = id {
+        let found = card::store::find_card(writer.conn, id).await?;
+        return Ok(found.filter(|c| c.deleted_at.is_none()).map(|c| c.id));
+    }
+    let external = body
+        .get("attributes")
+        .and_then(|a| a.get("external_ids"))
+        .and_then(Value::as_array);
+    for entry in external.into_iter().flatten() {
+        if let (Some(system), Some(external)) = (entry["system"].as_str(), entry["id"].as_str()) {
+            let reference = Reference::External {
+                system: system.to_owned(),
+                id: external.to_owned(),
+            };
+            match writer.resolve(&reference, ids).await {
+                Ok(found) => return Ok(Some(found)),
+                Err(error) if error.code == Code::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    let (Some(card_type), Some(name)) = (
+        body.get("type").and_then(Value::as_str),
+        body.get("name").and_then(Value::as_str),
+    ) else {
+        return Ok(None);
+    };
+    Ok(reference::resolve_name(writer.conn, card_type, name)
+        .await?
+        .map(|card| card.id))
+}
+
+/// Reads a relationship to be created and resolves its ends.
+pub(super) async fn read_edge(
+    writer: &mut Writer<'_>,
+    mut body: Map<String, Value>,
+    ids: &[Option<Uuid>],
+) -> Result<NewEdge> {
+    let id = own_id(&mut body)?;
+    let mut fields = Fields::new(body);
+    let edge_type = fields.required_text("type", 60);
+    let end = |fields: &mut Fields, name: &'static str, short: &'static str| {
+        let named = Reference::read(fields, short);
+        let by_id = fields.uuid(name).map(Reference::Id);
+        if named.is_none() && by_id.is_none() {
+            fields.refuse(short, ViolationCode::Required, "is required", None);
+        }
+        named.or(by_id)
+    };
+    let source = end(&mut fields, "source_id", "source");
+    let target = end(&mut fields, "target_id", "target");
+    let draft = EdgeDraft::read(&mut fields);
+    fields.done()?;
+    let (Some(source), Some(target)) = (source, target) else {
+        return Err(Error::invalid("source and target are required"));
+    };
+    let source = writer.resolve(&source, ids).await.map_err(|e| e.at("source"))?;
+    let target = writer.resolve(&target, ids).await.map_err(|e| e.at("target"))?;
+    Ok(NewEdge {
+        id,
+        edge_type,
+        source,
+        target,
+        draft,
+    })
+}
+
+/// Creates the relationship, or merges the given fields into the one with the same ends, type and `valid_from`.
+async fn upsert_edge(writer: &mut Writer<'_>, body: Map<String, Value>, ids: &[Option<Uuid>]) -> Result<Done> {
+    let given: Map<String, Value> = body
+        .iter()
+        .filter(|(name, _)| !["id", "type", "source", "target", "source_id", "target_id"].contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let edge = read_edge(writer, body, ids).await?;
+    let existing = relationship::store::active_between(writer.conn, edge.source, &edge.edge_type, edge.target).await?;
+    if let Some(same) = existing.into_iter().find(|e| e.valid_from == edge.draft.validity.from) {
+        // Without a lock when nothing would change: the common case of loading the same data again.
+        let mut merged = Value::Object(EdgeDraft::from(&same).to_body());
+        card::merge(&mut merged, &Value::Object(given.clone()));
+        if merged == Value::Object(EdgeDraft::from(&same).to_body()) {
+            return Ok(Done {
+                status: Status::Unchanged,
+                id: same.id,
+                version: Some(same.version),
+            });
+        }
+        let before = writer.lock_relationship(same.id, IfMatch::Any).await?;
+        return writer.patch_relationship(before, &given).await.map(Done::edge);
+    }
+    let row = writer.create_relationship(&edge).await?;
+    Ok(Done {
+        status: Status::Created,
+        id: row.id,
+        version: Some(row.version),
+    })
+}

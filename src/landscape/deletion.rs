@@ -1,0 +1,344 @@
+//! Deleting a card with what goes with it, and bringing all of it back as one unit.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Writer;
+use crate::{
+    card::{self, CardRow},
+    error::{Code, Error, Result},
+    relationship::{self, RelationshipRow, rules, store::Ends},
+};
+
+/// What a deletion took.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DeletionReport {
+    /// Names the deletion; every row it changed carries it in the change log.
+    pub deletion_id: Uuid,
+    /// The cards that were deleted: the one asked for, and what goes with it.
+    pub deleted_cards: Vec<CardName>,
+    /// The relationships that were archived.
+    pub archived_relationships: Vec<Uuid>,
+    /// Exceptions that expired with their policy.
+    pub expired_exceptions: Vec<CardName>,
+}
+
+/// A card by id, type and name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CardName {
+    /// Its id.
+    pub id: Uuid,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub card_type: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl From<&CardRow> for CardName {
+    fn from(row: &CardRow) -> Self {
+        Self {
+            id: row.id,
+            card_type: row.card_type.clone(),
+            name: row.name.clone(),
+        }
+    }
+}
+
+/// What a restoration brought back.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RestoreReport {
+    /// The cards that are back.
+    pub restored_cards: Vec<CardName>,
+    /// The relationships that are back.
+    pub restored_relationships: Vec<Uuid>,
+    /// What stays deleted or archived, and why (only with `force`).
+    pub left: Vec<Obstacle>,
+}
+
+/// Something that stands in the way of a restoration.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Obstacle {
+    /// `card` or `relationship`.
+    pub entity: &'static str,
+    /// Which one.
+    pub id: Uuid,
+    /// The error it would run into.
+    pub code: Code,
+    /// Why, in words.
+    pub message: String,
+    /// What a program can act on.
+    #[schema(value_type = Option<Object>)]
+    pub details: Option<Value>,
+}
+
+impl Obstacle {
+    fn new(entity: &'static str, id: Uuid, error: Error) -> Self {
+        Self {
+            entity,
+            id,
+            code: error.code,
+            message: error.message,
+            details: error.details,
+        }
+    }
+}
+
+impl Writer<'_> {
+    /// Deletes a locked card: with an application its interfaces go; a capability or organisation with children and an
+    /// initiative that others depend on stay; exceptions from a policy expire; every relationship around is archived.
+    pub async fn delete_card(&mut self, card: &CardRow) -> Result<DeletionReport> {
+        let mut cards = vec![card.clone()];
+        let around = relationship::store::lock_active_around(self.conn, &[card.id]).await?;
+        self.refuse_dependents(card, &around).await?;
+        if card.card_type == "Application" {
+            let provided: Vec<Uuid> = around
+                .iter()
+                .filter(|e| e.source_id == card.id && e.edge_type == "PROVIDES")
+                .map(|e| e.target_id)
+                .collect();
+            let interfaces = card::store::lock_cards(self.conn, &provided).await?;
+            cards.extend(interfaces.into_iter().filter(|i| i.deleted_at.is_none()));
+        }
+        let ids: Vec<Uuid> = cards.iter().map(|c| c.id).collect();
+        let edges = relationship::store::lock_active_around(self.conn, &ids).await?;
+
+        let deletion_id = Uuid::now_v7();
+        let expired = self.expire_exceptions(card, &edges, deletion_id).await?;
+        for id in &ids {
+            card::store::soft_delete(self.conn, self.author, *id, deletion_id).await?;
+        }
+        let archived: Vec<Uuid> = edges.iter().map(|e| e.id).collect();
+        relationship::store::archive(self.conn, self.author, &archived, Some(deletion_id)).await?;
+        for edge in edges.iter().filter(|e| e.edge_type == "PARENT_OF") {
+            self.touch(&edge.target_type, edge.target_id);
+        }
+        Ok(DeletionReport {
+            deletion_id,
+            deleted_cards: cards.iter().map(CardName::from).collect(),
+            archived_relationships: archived,
+            expired_exceptions: expired,
+        })
+    }
+
+    async fn refuse_dependents(&mut self, card: &CardRow, around: &[RelationshipRow]) -> Result<()> {
+        let (edge_type, dependents, what): (_, Vec<Uuid>, _) = match card.card_type.as_str() {
+            "BusinessCapability" | "Organization" => {
+                let children = around
+                    .iter()
+                    .filter(|e| e.edge_type == "PARENT_OF" && e.source_id == card.id);
+                ("PARENT_OF", children.map(|e| e.target_id).collect(), "has children")
+            }
+            "Initiative" => {
+                let dependents = around
+                    .iter()
+                    .filter(|e| e.edge_type == "DEPENDS_ON" && e.target_id == card.id);
+                (
+                    "DEPENDS_ON",
+                    dependents.map(|e| e.source_id).collect(),
+                    "is a prerequisite of others",
+                )
+            }
+            _ => return Ok(()),
+        };
+        if dependents.is_empty() {
+            return Ok(());
+        }
+        let mut listed = Vec::new();
+        for id in dependents.iter().take(100) {
+            listed.extend(
+                card::store::find_card(self.conn, *id)
+                    .await?
+                    .as_ref()
+                    .map(CardName::from),
+            );
+        }
+        Err(Error::new(
+            Code::HasDependents,
+            format!(
+                "'{}' {what} ({}); move or delete those first",
+                card.name,
+                dependents.len()
+            ),
+        )
+        .with(json!({ "relationship": edge_type, "dependents": listed, "total": dependents.len() })))
+    }
+
+    async fn expire_exceptions(
+        &mut self,
+        card: &CardRow,
+        edges: &[RelationshipRow],
+        deletion_id: Uuid,
+    ) -> Result<Vec<CardName>> {
+        let mut expired = Vec::new();
+        if card.card_type != "ArchitecturePolicy" {
+            return Ok(expired);
+        }
+        let sources: Vec<Uuid> = edges
+            .iter()
+            .filter(|e| e.edge_type == "EXEMPTS_FROM" && e.target_id == card.id)
+            .map(|e| e.source_id)
+            .collect();
+        for exception in card::store::lock_cards(self.conn, &sources).await? {
+            let before = exception
+                .computed
+                .as_ref()
+                .and_then(|c| c.0.get("status").cloned())
+                .unwrap_or(Value::Null);
+            let values = object(json!({
+                "status": "Expired", "status_reason": "policy deleted", "expired_by": deletion_id, "status_before": before,
+            }));
+            card::store::set_computed(self.conn, self.author, exception.id, &values).await?;
+            expired.push(CardName::from(&exception));
+        }
+        Ok(expired)
+    }
+
+    /// Undoes a deletion as one unit. What stands in the way is an error that lists all of it, unless `force`: then the
+    /// rest comes back and the report lists what does not. The card asked for must be able to come back either way.
+    pub async fn restore_card(&mut self, id: Uuid, force: bool) -> Result<RestoreReport> {
+        let card = card::store::lock_card(self.conn, id)
+            .await?
+            .ok_or_else(|| Error::not_found("card", id))?;
+        let Some(deletion_id) = card.deletion_id else {
+            return Err(Error::new(Code::UnprocessableEntity, "This card is not deleted"));
+        };
+        let members = self.deleted_by(deletion_id).await?;
+        let mut obstacles = Vec::new();
+        let mut restored_cards = Vec::new();
+        for member in &members {
+            match self.try_restore(member).await {
+                Ok(row) => restored_cards.push(CardName::from(&row)),
+                Err(error) if error.code == Code::Conflict => {
+                    if member.id == id {
+                        return Err(error);
+                    }
+                    obstacles.push(Obstacle::new("card", member.id, error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let edges = relationship::store::archived_by(self.conn, deletion_id).await?;
+        let mut restored_relationships = Vec::new();
+        for edge in &edges {
+            match self.try_reactivate(edge).await {
+                Ok(()) => restored_relationships.push(edge.id),
+                Err(error) if error.code.status().is_client_error() => {
+                    obstacles.push(Obstacle::new("relationship", edge.id, error))
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if !obstacles.is_empty() && !force {
+            return Err(Error::new(
+                Code::Conflict,
+                format!(
+                    "{} things stand in the way of restoring '{}'; force=true restores the rest",
+                    obstacles.len(),
+                    card.name
+                ),
+            )
+            .with(json!({ "obstacles": obstacles })));
+        }
+        self.revive_exceptions(deletion_id, &edges).await?;
+        Ok(RestoreReport {
+            restored_cards,
+            restored_relationships,
+            left: obstacles,
+        })
+    }
+
+    async fn deleted_by(&mut self, deletion_id: Uuid) -> Result<Vec<CardRow>> {
+        let ids = sqlx::query_scalar!("select id from cards where deletion_id = $1 order by id", deletion_id)
+            .fetch_all(&mut *self.conn)
+            .await?;
+        card::store::lock_cards(self.conn, &ids).await
+    }
+
+    async fn try_restore(&mut self, card: &CardRow) -> Result<CardRow> {
+        if !crate::metamodel::hierarchical(&card.card_type) {
+            let holders = card::store::find_named(self.conn, &card.card_type, &card.name_key).await?;
+            if let Some(holder) = holders.first() {
+                return Err(card::store::name_taken(&card.card_type, &card.name)
+                    .with(json!({ "existing_id": holder.id, "name": card.name })));
+            }
+        }
+        for (system, external) in card::CardDraft::from(card).external_ids() {
+            if let Some(holder) = card::store::find_by_external_id(self.conn, &system, &external).await? {
+                return Err(Error::new(
+                    Code::Conflict,
+                    format!("Another card carries the id '{external}' of '{system}' by now"),
+                )
+                .at("attributes.external_ids")
+                .with(json!({ "existing_id": holder })));
+            }
+        }
+        let row = card::store::restore(self.conn, self.author, card).await?;
+        self.touch(&row.card_type, row.id);
+        Ok(row)
+    }
+
+    async fn try_reactivate(&mut self, edge: &RelationshipRow) -> Result<()> {
+        let ontology = self.ontology.clone();
+        let Some(rule) = ontology.lookup(&edge.source_type, &edge.edge_type, &edge.target_type) else {
+            return Err(Error::new(
+                Code::RelationshipNotAllowed,
+                format!("{} between these types is no longer in the metamodel", edge.edge_type),
+            ));
+        };
+        rules::lock_ends(
+            self.conn,
+            edge.source_id,
+            edge.target_id,
+            rule.acyclic.then_some(rule.id),
+        )
+        .await?;
+        let ends = Ends {
+            rule_id: rule.id,
+            edge_type: edge.edge_type.clone(),
+            source_id: edge.source_id,
+            source_type: edge.source_type.clone(),
+            target_id: edge.target_id,
+            target_type: edge.target_type.clone(),
+        };
+        rules::check(self.conn, rule, &ends, &edge.into(), Some(edge.id)).await?;
+        relationship::store::reactivate(self.conn, self.author, &[edge.id]).await?;
+        if edge.edge_type == "PARENT_OF" {
+            self.touch(&edge.target_type, edge.target_id);
+        }
+        Ok(())
+    }
+
+    async fn revive_exceptions(&mut self, deletion_id: Uuid, edges: &[RelationshipRow]) -> Result<()> {
+        let sources: HashSet<Uuid> = edges
+            .iter()
+            .filter(|e| e.edge_type == "EXEMPTS_FROM")
+            .map(|e| e.source_id)
+            .collect();
+        let sources: Vec<Uuid> = sources.into_iter().collect();
+        for exception in card::store::lock_cards(self.conn, &sources).await? {
+            let Some(computed) = exception.computed.as_ref().map(|c| &c.0) else {
+                continue;
+            };
+            if computed.get("expired_by") == Some(&json!(deletion_id)) {
+                let before = computed.get("status_before").cloned().unwrap_or(Value::Null);
+                let values = object(
+                    json!({ "status": before, "status_reason": null, "expired_by": null, "status_before": null }),
+                );
+                card::store::set_computed(self.conn, self.author, exception.id, &values).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}

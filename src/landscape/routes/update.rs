@@ -1,0 +1,165 @@
+//! `PUT` and `PATCH /cards/{id}`.
+
+use axum::{extract::State, http::StatusCode};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::create::{CardBody, change_reason, name_holder};
+use crate::{
+    app::AppState,
+    auth::{Allowed, Permission, right},
+    card::{self, CardDraft, CardRow, CardView},
+    error::{Code, Error, Result, ViolationCode},
+    http::{
+        etag::IfMatch,
+        extract::{JsonObject, NoQuery, Path},
+        fields::Fields,
+        write::{Answer, WriteRequest},
+    },
+    landscape::Writer,
+};
+
+/// A body may repeat the id it is sent to; another one is refused.
+fn check_id(body: &mut Map<String, Value>, id: Uuid) -> Result<()> {
+    match body.remove("id") {
+        None => Ok(()),
+        Some(value) if value == json!(id) => Ok(()),
+        Some(value) => {
+            let mut fields = Fields::new(Map::new());
+            fields.refuse("id", ViolationCode::ReadOnly, "is not the id in the path", Some(&value));
+            fields.done()
+        }
+    }
+}
+
+fn answer(state: &AppState, status: StatusCode, row: CardRow) -> Result<Answer> {
+    let version = row.version;
+    Ok(Answer::json(status, &CardView::new(row, state.clock.today()))?.versioned(version))
+}
+
+/// Create a card under an id of your own, or replace one
+///
+/// Replacing needs `If-Match`; fields that are not sent are emptied. An unchanged card keeps its version.
+#[utoipa::path(
+    put, path = "/cards/{id}", tag = "Cards", operation_id = "put_card",
+    params(("id" = Uuid, Path, description = "The card's id"), ("If-Match" = Option<String>, Header, description = "The version you read, the ETag as given, or *")),
+    request_body = CardBody,
+    responses(
+        (status = 200, description = "Replaced", body = CardView),
+        (status = 201, description = "Created", body = CardView),
+        (status = 409, description = "The name is taken, or the id belongs to a deleted card"),
+        (status = 412, description = "Changed since you read it"),
+        (status = 422, description = "The card type is deprecated"),
+        (status = 428, description = "If-Match is missing"),
+    ),
+    security(("access_token" = [])), extensions(("x-permission" = json!("edit")))
+)]
+pub async fn put_card(
+    State(state): State<AppState>,
+    allowed: Allowed<right::Edit>,
+    request: WriteRequest,
+    demand: IfMatch,
+    Path(id): Path<Uuid>,
+    _: NoQuery,
+    JsonObject(body): JsonObject,
+) -> Result<Answer> {
+    let sent = Value::Object(body.clone());
+    let mut body = body;
+    check_id(&mut body, id)?;
+    let author = request.author(change_reason(&mut body)?);
+    let draft = CardDraft::parse(&state.metamodel.load(), body)?;
+    let (state, author, draft, allowed) = (&state, &author, &draft, &allowed);
+    let outcome = request
+        .run(state, &sent, |conn, _| {
+            Box::pin(async move {
+                let mut writer = Writer::new(state, conn, author);
+                let answer = match card::store::lock_card(writer.conn(), id).await? {
+                    None => {
+                        allowed.0.require(Permission::Create)?;
+                        if let IfMatch::Version(version) = demand {
+                            return Err(Error::new(Code::PreconditionFailed, "There is no such card")
+                                .with(json!({ "current_version": null, "given_version": version })));
+                        }
+                        let row = writer.create_card(Some(id), draft).await?;
+                        answer(state, StatusCode::CREATED, row)?.located(format!("/api/v1/cards/{id}"))
+                    }
+                    Some(before) => {
+                        demand.required()?;
+                        if before.deleted_at.is_some() {
+                            return Err(Error::new(
+                                Code::Conflict,
+                                "This id belongs to a deleted card; restore it instead",
+                            )
+                            .with(json!({ "existing_id": id, "deleted": true })));
+                        }
+                        demand.check(before.version)?;
+                        let mut fields = Fields::new(Map::new());
+                        CardDraft::from(&before).same_type(draft, &mut fields);
+                        fields.done()?;
+                        let (row, _) = writer.update_card(before, draft).await?;
+                        answer(state, StatusCode::OK, row)?
+                    }
+                };
+                writer.finish().await?;
+                Ok(answer)
+            })
+        })
+        .await;
+    match outcome {
+        Ok(answer) => {
+            tracing::info!(card_id = %id, "Card written");
+            Ok(answer)
+        }
+        Err(error) => Err(name_holder(state, error).await),
+    }
+}
+
+/// Change a card
+///
+/// A JSON merge patch (RFC 7396): what is sent replaces, null removes, objects merge, lists are replaced. `If-Match` is
+/// optional. A patch that changes nothing makes no new version.
+#[utoipa::path(
+    patch, path = "/cards/{id}", tag = "Cards", operation_id = "patch_card",
+    params(("id" = Uuid, Path, description = "The card's id"), ("If-Match" = Option<String>, Header, description = "The version you read, the ETag as given, or *")),
+    request_body(content((CardBody = "application/merge-patch+json"), (CardBody = "application/json"))),
+    responses(
+        (status = 200, description = "Changed", body = CardView),
+        (status = 404, description = "There is no such card"),
+        (status = 409, description = "The name is taken"),
+        (status = 412, description = "Changed since you read it"),
+    ),
+    security(("access_token" = [])), extensions(("x-permission" = json!("edit")))
+)]
+pub async fn patch_card(
+    State(state): State<AppState>,
+    _: Allowed<right::Edit>,
+    request: WriteRequest,
+    demand: IfMatch,
+    Path(id): Path<Uuid>,
+    _: NoQuery,
+    JsonObject(body): JsonObject,
+) -> Result<Answer> {
+    let sent = Value::Object(body.clone());
+    let mut body = body;
+    check_id(&mut body, id)?;
+    let author = request.author(change_reason(&mut body)?);
+    let (state, author, body) = (&state, &author, &body);
+    let outcome = request
+        .run(state, &sent, |conn, _| {
+            Box::pin(async move {
+                let mut writer = Writer::new(state, conn, author);
+                let before = writer.lock_card(id, demand).await?;
+                let (row, _) = writer.patch_card(before, body).await?;
+                writer.finish().await?;
+                answer(state, StatusCode::OK, row)
+            })
+        })
+        .await;
+    match outcome {
+        Ok(answer) => {
+            tracing::info!(card_id = %id, "Card changed");
+            Ok(answer)
+        }
+        Err(error) => Err(name_holder(state, error).await),
+    }
+}

@@ -1,0 +1,111 @@
+//! Lists of relationships.
+
+use chrono::NaiveDate;
+use serde::Deserialize;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::{RelationshipRow, store};
+use crate::{
+    error::{Error, Result},
+    http::page::{PageRequest, Place, decode_cursor, encode_cursor, list_identity},
+};
+
+/// Which relationships.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RelationshipFilter {
+    /// Starts or ends at this card.
+    pub card_id: Option<Uuid>,
+    /// Starts at this card.
+    pub source_id: Option<Uuid>,
+    /// Ends at this card.
+    pub target_id: Option<Uuid>,
+    /// Relationship type; repeat for several.
+    #[serde(default)]
+    pub r#type: Vec<String>,
+    /// In force on this date.
+    pub target_date: Option<NaiveDate>,
+    /// `active` (default), `archived` or `any`.
+    pub status: Option<String>,
+}
+
+/// Rows of a page and, when asked for, how many there are in all.
+pub struct Found {
+    /// Up to one more than the limit, in order of id.
+    pub rows: Vec<RelationshipRow>,
+    /// How many there are in all.
+    pub total: Option<u64>,
+}
+
+impl RelationshipFilter {
+    fn identity(&self) -> String {
+        list_identity(&["relationships", &format!("{self:?}")])
+    }
+
+    /// The cursor behind a row.
+    #[must_use]
+    pub fn cursor_after(&self, id: Uuid) -> String {
+        encode_cursor(&self.identity(), &id)
+    }
+
+    /// Runs the query for one page, in order of id (which is the order of creation).
+    pub async fn run(&self, conn: &mut PgConnection, request: &PageRequest) -> Result<Found> {
+        let mut sql = QueryBuilder::new("select ");
+        sql.push(store::COLUMNS);
+        self.push_from(&mut sql)?;
+        if let Place::Cursor(Some(cursor)) = &request.position {
+            sql.push(" and r.id > ")
+                .push_bind(decode_cursor::<Uuid>(&self.identity(), cursor)?);
+        }
+        sql.push(" order by r.id limit ")
+            .push_bind(i64::try_from(request.limit + 1).unwrap_or(i64::MAX));
+        sql.push(" offset ")
+            .push_bind(i64::try_from(request.offset()).unwrap_or(i64::MAX));
+        let rows = sql.build_query_as().fetch_all(&mut *conn).await?;
+        let total = if request.count {
+            let mut sql = QueryBuilder::new("select count(*)");
+            self.push_from(&mut sql)?;
+            let count: i64 = sql.build_query_scalar().fetch_one(conn).await?;
+            u64::try_from(count).ok()
+        } else {
+            None
+        };
+        Ok(Found { rows, total })
+    }
+
+    fn push_from(&self, sql: &mut QueryBuilder<Postgres>) -> Result<()> {
+        sql.push(" from relationships r where ");
+        match self.status.as_deref() {
+            None | Some("active") => sql.push("r.status = 'active'"),
+            Some("archived") => sql.push("r.status = 'archived'"),
+            Some("any") => sql.push("true"),
+            Some(_) => return Err(Error::invalid("status must be active, archived or any").at("status")),
+        };
+        if let Some(card) = self.card_id {
+            sql.push(" and (r.source_id = ")
+                .push_bind(card)
+                .push(" or r.target_id = ")
+                .push_bind(card)
+                .push(")");
+        }
+        if let Some(source) = self.source_id {
+            sql.push(" and r.source_id = ").push_bind(source);
+        }
+        if let Some(target) = self.target_id {
+            sql.push(" and r.target_id = ").push_bind(target);
+        }
+        if !self.r#type.is_empty() {
+            sql.push(" and r.type = any(").push_bind(self.r#type.clone()).push(")");
+        }
+        if let Some(date) = self.target_date {
+            sql.push(" and (r.valid_from is null or r.valid_from <= ")
+                .push_bind(date);
+            sql.push(") and (r.valid_to is null or r.valid_to >= ")
+                .push_bind(date)
+                .push(")");
+        }
+        Ok(())
+    }
+}
