@@ -2,3 +2,4 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests")]
 
 mod harness;
+mod log;
