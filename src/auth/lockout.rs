@@ -43,8 +43,9 @@ pub enum Admission {
         /// What is remembered from now on.
         record: Record,
     },
-    /// No, as many tries as are allowed are under way; it depends on how they end.
-    Wait,
+    /// No, as many tries as are allowed are under way or were broken off. It depends on how those under way end; none of
+    /// them counts beyond this time.
+    Wait(DateTime<Utc>),
     /// No, not before this time.
     Locked(DateTime<Utc>),
 }
@@ -56,7 +57,7 @@ pub fn admit(record: Record, now: DateTime<Utc>) -> Admission {
         Some(until) if until > now => return Admission::Locked(until),
         None if now < record.since + window() && record.tries > 0 => {
             if record.tries >= TRIES {
-                return Admission::Wait;
+                return Admission::Wait(record.since + window());
             }
             let number = record.tries + 1;
             return Admission::Try { number, record: Record { tries: number, ..record } };
@@ -97,7 +98,7 @@ mod tests {
             record = next;
         }
         assert_eq!(record.since, at(10));
-        assert_eq!(admit(record, at(899)), Admission::Wait);
+        assert_eq!(admit(record, at(899)), Admission::Wait(at(910)));
         assert!(matches!(admit(record, at(910)), Admission::Try { number: 1, record } if record.since == at(910)));
     }
 

@@ -75,6 +75,12 @@ impl Fields {
         self.object.contains_key(name)
     }
 
+    /// Whether the field was sent as null.
+    #[must_use]
+    pub fn is_null(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(Value::is_null)
+    }
+
     /// Takes a field as it is; null counts as absent.
     pub fn value(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);

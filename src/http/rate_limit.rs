@@ -221,12 +221,19 @@ pub async fn limit(State(state): State<AppState>, request: Request, next: Next) 
         Some(Authentication::Valid(principal)) if class != Class::AuthAddress => principal.user_id.to_string(),
         _ => address,
     };
+    limited(&state, class, &subject, next.run(request)).await
+}
+
+/// Counts one request of `subject`; unless its quota is used up, makes the answer. Either way the answer tells where the
+/// subject stands, unless something further in has told of a quota of its own: a handler that knows more of the subject
+/// than the layer does can count again.
+pub async fn limited(state: &AppState, class: Class, subject: &str, answer: impl Future<Output = Response>) -> Response {
     let now = state.clock.now().timestamp();
-    match state.limiter.admit(class, &subject) {
+    match state.limiter.admit(class, subject) {
         Ok(standing) => {
-            let mut response = next.run(request).await;
+            let mut response = answer.await;
             if response.status() == StatusCode::NOT_MODIFIED {
-                state.limiter.refund(class, &subject);
+                state.limiter.refund(class, subject);
             }
             if let Some(standing) = standing {
                 tell(&mut response, standing, now);
@@ -234,15 +241,14 @@ pub async fn limit(State(state): State<AppState>, request: Request, next: Next) 
             response
         }
         Err(mut error) => {
-            let details = error.details.take().unwrap_or_default();
-            let seconds = |name: &str| details[name].as_u64().unwrap_or(0);
+            let mut details = error.details.take().unwrap_or_default();
+            let number = |name: &str| details[name].as_u64().unwrap_or(0);
             let standing = Standing {
-                limit: u32::try_from(seconds("limit")).unwrap_or(u32::MAX),
+                limit: u32::try_from(number("limit")).unwrap_or(u32::MAX),
                 remaining: 0,
-                reset_seconds: seconds("reset_in_seconds"),
-                retry_seconds: seconds("retry_after_seconds"),
+                reset_seconds: number("reset_in_seconds"),
+                retry_seconds: number("retry_after_seconds"),
             };
-            let mut details = details;
             details["reset_at"] = json!(now + i64::try_from(standing.reset_seconds).unwrap_or(0));
             error.details = Some(details);
             let mut response = error.into_response();

@@ -38,6 +38,14 @@ pub async fn reserve_try(conn: &mut PgConnection, account: &[u8], address: &str,
     Ok(admission)
 }
 
+/// Takes back a try whose password could not be checked.
+pub async fn release_try(conn: &mut PgConnection, account: &[u8], address: &str) -> Result<()> {
+    sqlx::query!("update login_failures set failures = greatest(failures - 1, 0) where account = $1 and address = $2", account, address)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Locks the pair, if no success has cleared it in the meantime.
 pub async fn lock_out(conn: &mut PgConnection, account: &[u8], address: &str, until: DateTime<Utc>) -> Result<()> {
     sqlx::query!(

@@ -102,7 +102,13 @@ pub async fn use_link(conn: &mut PgConnection, token: &str, purpose: Purpose, no
     .fetch_optional(&mut *conn)
     .await?;
     if let Some(user) = user {
-        sqlx::query!("delete from one_time_tokens where user_id = $1 and used_at is null", user).execute(conn).await?;
+        void_links(conn, user).await?;
     }
     Ok(user)
+}
+
+/// Makes void whatever links of the user are out.
+pub async fn void_links(conn: &mut PgConnection, user: Uuid) -> Result<()> {
+    sqlx::query!("delete from one_time_tokens where user_id = $1 and used_at is null", user).execute(conn).await?;
+    Ok(())
 }

@@ -6,10 +6,10 @@ mod links;
 mod sessions;
 mod users;
 
-pub use failures::{clear_failures, lock_out, reserve_try, sweep_failures, unlock};
-pub use links::{Purpose, StoredLink, find_link, replace_link, use_link};
+pub use failures::{clear_failures, lock_out, release_try, reserve_try, sweep_failures, unlock};
+pub use links::{Purpose, StoredLink, find_link, replace_link, use_link, void_links};
 pub use sessions::{
-    NewSession, Rotation, SessionFilter, SessionRow, find_standing, insert_session, list_sessions, note_activity, revoke_other_sessions,
+    NewSession, Rotation, SessionFilter, SessionRow, find_standing, forget_devices, insert_session, list_sessions, note_activity, revoke_other_sessions,
     revoke_session, rotate, session_of_refresh_token,
 };
 pub use users::{

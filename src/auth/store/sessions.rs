@@ -203,6 +203,12 @@ pub async fn revoke_other_sessions(conn: &mut PgConnection, user: Uuid, except: 
     Ok(done.rows_affected())
 }
 
+/// Removes what tells of a user's whereabouts.
+pub async fn forget_devices(conn: &mut PgConnection, user: Uuid) -> Result<()> {
+    sqlx::query!("update sessions set user_agent = null, ip = null where user_id = $1", user).execute(conn).await?;
+    Ok(())
+}
+
 /// Notes that a session was in use.
 pub async fn note_activity(conn: &mut PgConnection, session: Uuid, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!("update sessions set last_active_at = $2 where id = $1 and last_active_at < $2 and revoked_at is null", session, now)

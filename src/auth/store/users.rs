@@ -121,9 +121,19 @@ pub async fn record_login(conn: &mut PgConnection, id: Uuid, password_hash: &str
     Ok(done.rows_affected() == 1)
 }
 
-/// Sets or removes the password. What else it means (sessions, the log) is the caller's.
-pub async fn set_password(conn: &mut PgConnection, id: Uuid, hash: Option<&str>, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query!("update users set password_hash = $2, updated_at = $3 where id = $1", id, hash, now).execute(conn).await?;
+/// Sets or removes the password; links by which it could have been set otherwise are void, and sessions but `except`
+/// end. The caller logs the change of the user.
+pub async fn set_password(
+    conn: &mut PgConnection,
+    id: Uuid,
+    hash: Option<&str>,
+    except: Option<Uuid>,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!("update users set password_hash = $2, updated_at = $3 where id = $1", id, hash, now).execute(&mut *conn).await?;
+    super::void_links(conn, id).await?;
+    super::revoke_other_sessions(conn, id, except, reason, now).await?;
     Ok(())
 }
 

@@ -1,0 +1,36 @@
+//! The routes of people: logging in and out, one's own sessions and profile, and the administration of users.
+
+mod admin;
+mod client;
+mod links;
+mod login;
+mod me;
+mod password;
+mod refresh;
+mod sessions;
+mod view;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::app::AppState;
+
+/// The routes of this room.
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(login::log_in))
+        .routes(routes!(refresh::refresh))
+        .routes(routes!(refresh::log_out))
+        .routes(routes!(password::change_password))
+        .routes(routes!(links::accept_invite))
+        .routes(routes!(links::reset_password))
+        .routes(routes!(sessions::list_sessions, sessions::revoke_sessions))
+        .routes(routes!(sessions::revoke_session))
+        .routes(routes!(me::get_me, me::update_me))
+        .routes(routes!(admin::list_users, admin::create_user))
+        .routes(routes!(admin::get_user, admin::update_user, admin::delete_user))
+        .routes(routes!(admin::deactivate_user))
+        .routes(routes!(admin::anonymize_user))
+        .routes(routes!(admin::unlock_user))
+        .routes(routes!(links::create_invite_link))
+        .routes(routes!(links::create_reset_link))
+}
