@@ -204,10 +204,10 @@ impl Subject<'_> {
                 "contract_end": between_years(&mut self.rng, -1, 6),
             }),
             Kind::TechCategory => json!({ "color_code": format!("#{:06x}", self.rng.below(1 << 24)), "icon": "box" }),
-            Kind::Location => json!({
-                "country": self.country().1, "region": self.rng.pick(&["EMEA", "AMER", "APAC"]),
-                "site_type": ["Region", "Country", "City", "Data centre", "Hall"][usize::from(self.place().level.clamp(1, 5)) - 1],
-            }),
+            Kind::Location => {
+                let site_type = ["Region", "Country", "City", "Data centre", "Hall"][usize::from(self.place().level.clamp(1, 5)) - 1];
+                json!({ "country": self.country().1, "region": self.rng.pick(&["EMEA", "AMER", "APAC"]), "site_type": site_type })
+            }
             Kind::BusinessCapability => {
                 let maturity = self.rng.between(1, 5);
                 json!({
@@ -318,11 +318,11 @@ impl Subject<'_> {
         let rng = &mut self.rng;
         // The older the version, the sooner its support ends.
         let eol = day(rng.between(-5 * 365, 3 * 365) + version as i64 * 900);
+        let phases = [["Sustain", "Sunset", "Retired"], ["Mature", "Mature", "Sustain"], ["Emerging", "Growth", "Growth"]];
         let mut value = json!({
             "category": product.category, "sub_category": product.sub_category, "vendor": product.vendor, "version": product.versions[version],
             "license_model": product.licence,
-            "technology_lifecycle_phase": [["Sustain", "Sunset", "Retired"], ["Mature", "Mature", "Sustain"], ["Emerging", "Growth", "Growth"]]
-                [version][rng.below(3) as usize],
+            "technology_lifecycle_phase": rng.pick(&phases[version]),
         });
         if rng.chance(85) {
             value["vendor_support_eol"] = json!(eol);

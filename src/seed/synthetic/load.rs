@@ -18,7 +18,6 @@ use crate::{
     error::{Code, Error, Result},
     metamodel::{self, Metamodel},
     relationship::ontology::{self, Ontology},
-    store,
 };
 
 /// Rows of one transaction: enough that the commits cost nothing, few enough that a running server, which reads them from
@@ -53,12 +52,14 @@ pub async fn load(db: &PgPool, parameters: Parameters) -> Result<Outcome> {
     let ontology = ontology::store::load(&mut conn).await?;
     drop(conn);
     for batch in batches(parameters.cards) {
-        let cards = async |conn: &mut PgConnection| insert_cards(conn, &landscape, &metamodel, batch.clone()).await;
-        outcome.cards += store::transaction(db, cards).await.map_err(explain)?;
+        let mut tx = db.begin().await?;
+        outcome.cards += insert_cards(&mut tx, &landscape, &metamodel, batch).await.map_err(explain)?;
+        tx.commit().await?;
     }
     for batch in batches(parameters.relationships) {
-        let edges = async |conn: &mut PgConnection| insert_edges(conn, &landscape, &ontology, batch.clone()).await;
-        outcome.relationships += store::transaction(db, edges).await.map_err(explain)?;
+        let mut tx = db.begin().await?;
+        outcome.relationships += insert_edges(&mut tx, &landscape, &ontology, batch).await.map_err(explain)?;
+        tx.commit().await?;
     }
     mark(db, parameters, true).await?;
     // Fresh statistics, and the pending parts of the full indexes put in their place.
