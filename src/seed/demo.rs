@@ -267,7 +267,9 @@ mod tests {
     #[test]
     fn every_line_fits_the_metamodel() {
         let metamodel = reference::metamodel();
-        let cards = CARDS.read(|body| read_card(&metamodel, body)).unwrap_or_else(|error| panic!("{error:?}"));
+        let cards = CARDS
+            .read(|body| read_card(&metamodel, body))
+            .unwrap_or_else(|error| panic!("{error:?}"));
         let edges = RELATIONSHIPS.read(read_edge).unwrap_or_else(|error| panic!("{error:?}"));
         let names: HashSet<_> = cards.iter().map(|(_, draft)| (draft.card_type.clone(), draft.name_key.clone())).collect();
         assert_eq!(names.len(), cards.len(), "a name comes twice");
@@ -285,7 +287,7 @@ mod tests {
     #[test]
     fn a_line_that_does_not_fit_is_named() {
         let metamodel = reference::metamodel();
-        let read = |text| {
+        let read = |text: &str| {
             let file = File { name: "cards.jsonl", text };
             file.read(|body| read_card(&metamodel, body)).map(|list| list.len()).map_err(|error| error.message)
         };
@@ -295,7 +297,8 @@ mod tests {
             let message = read(&format!("{good}{line}\n")).unwrap_err();
             assert!(message.starts_with("cards.jsonl, line 3: ") && message.contains(word), "{message}");
         }
-        let file = File { name: "edges.jsonl", text: "{\"source\": {\"type\": \"Provider\", \"name\": \"P\"}, \"type\": \"X\", \"target\": \"$1\"}" };
+        let text = "{\"source\": {\"type\": \"Provider\", \"name\": \"P\"}, \"type\": \"X\", \"target\": \"$1\"}";
+        let file = File { name: "edges.jsonl", text };
         let message = file.read(read_edge).err().unwrap().message;
         assert!(message.starts_with("edges.jsonl, line 1: target"), "{message}");
     }

@@ -99,7 +99,7 @@ impl Plan {
         let trees = Kind::ALL
             .iter()
             .zip(&ranges)
-            .map(|(kind, range)| tree_shape(*kind).map_or_else(Vec::new, |shape| tree(seed, *kind, range, shape)))
+            .map(|(kind, range)| tree_shape(*kind).map_or_else(Vec::new, |shape| tree(seed, range, shape)))
             .collect();
         // An enterprise does not record its cards type by type.
         let mut order: Vec<u32> = (0..cards).collect();
@@ -149,7 +149,7 @@ impl Plan {
 }
 
 /// Every card that has a parent takes one with a smaller number, so there is no way round in a circle.
-fn tree(seed: u64, kind: Kind, range: &Range<u32>, (levels, with_parent): (u8, u32)) -> Vec<Place> {
+fn tree(seed: u64, range: &Range<u32>, (levels, with_parent): (u8, u32)) -> Vec<Place> {
     let count = range.end - range.start;
     let roots = if with_parent == 100 { (count / 300).clamp(1, 12) } else { 1 };
     let mut places: Vec<Place> = Vec::with_capacity(count as usize);
