@@ -24,6 +24,7 @@ use crate::{
 fn slices() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::new()
         .merge(auth::routes())
+        .merge(metamodel::routes())
         .merge(card::routes())
         .merge(relationship::routes())
         .merge(landscape::routes());

@@ -137,19 +137,15 @@ pub fn walk(bound: &BoundView<'_>, params: &Params<'_>) -> Found {
     let (mut cards, mut omitted) = (Vec::new(), Vec::new());
     for depth in 0..=params.depth {
         let mut shown: Vec<NodeIx> = level.iter().copied().filter(returned).collect();
-        bound.sort_by_type(&mut shown);
-        let room = limit - cards.len();
-        omitted.extend(shown.split_off(room.min(shown.len())));
+        omitted.extend(bound.first_by_type(&mut shown, limit - cards.len()));
         cards.extend(shown.into_iter().map(|ix| (ix, depth)));
         if level.is_empty() || depth == params.depth {
             break;
         }
         let mut next = Vec::new();
         for from in level {
-            let links = bound.links_if(from, params.direction, |record, other| {
-                params.relations.contains(record.kind) && !seen.contains(other)
-            });
-            for link in links {
+            let new = |other: NodeIx| !seen.contains(other);
+            for link in bound.links_along(from, params.direction, &params.relations, new) {
                 // A card that fails the filter is marked as seen too, so that the filter runs once per card.
                 if seen.insert(link.other) && params.filter.is_none_or(|filter| filter(graph, link.other)) {
                     next.push(link.other);
@@ -186,9 +182,7 @@ fn edges_between(bound: &BoundView<'_>, relations: &TypeSet, cards: &[(NodeIx, u
     let mut edges = Vec::new();
     for (ix, _) in cards {
         let first = edges.len();
-        let links = bound.links_if(*ix, Direction::Out, |record, other| {
-            relations.contains(record.kind) && among.contains(other)
-        });
+        let links = bound.links_along(*ix, Direction::Out, relations, |other| among.contains(other));
         edges.extend(links.map(|link| link.edge));
         let target = |edge: EdgeIx| bound.graph().id(bound.edge(edge).target);
         edges[first..].sort_by_cached_key(|edge| (target(*edge), bound.edge_key(*edge)));
