@@ -2,6 +2,12 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests")]
 
 mod authorization;
+mod card_changes;
+mod card_deletion;
+mod card_lists;
+mod card_names;
+mod cards;
 mod harness;
 mod log;
 mod openapi;
+mod probe;
