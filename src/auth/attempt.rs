@@ -90,11 +90,13 @@ async fn admission(state: &AppState, counter: &Counter) -> Result<i32> {
     let began = Instant::now();
     loop {
         let now = state.clock.now();
-        let admission = transaction(&state.db, async |conn| {
-            if rand::random_ratio(1, SWEEP_EVERY) {
-                store::sweep_failures(conn, now).await?;
-            }
-            store::reserve_try(conn, &counter.account, &counter.address, now).await
+        let admission = transaction(&state.db, |conn, _| {
+            Box::pin(async move {
+                if rand::random_ratio(1, SWEEP_EVERY) {
+                    store::sweep_failures(conn, now).await?;
+                }
+                store::reserve_try(conn, &counter.account, &counter.address, now).await
+            })
         })
         .await?;
         match admission {

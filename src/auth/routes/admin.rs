@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
@@ -189,16 +190,18 @@ pub async fn create_user(
     let sent = Value::Object(body.clone());
     let request = CreateUser::read(body)?;
     let (author, now) = (write.author(None), state.clock.now());
-    write
-        .run(&state, &sent, async |conn| {
+    let (request, author) = (&request, &author);
+    let work = write.run(&state, &sent, |conn, _| {
+        Box::pin(async move {
             let CreateUser { email, name, roles, org_id } = request.clone();
             let name = name.unwrap_or_else(|| name_from(&email));
-            let user = store::create_user(conn, &author, NewUser { email, name, roles, org_id, password_hash: None }, now).await?;
+            let user = store::create_user(conn, author, NewUser { email, name, roles, org_id, password_hash: None }, now).await?;
             Ok(Answer::json(StatusCode::CREATED, &UserView::from(&user))?
                 .versioned(user.version)
                 .located(format!("/api/v1/admin/users/{}", user.id)))
         })
-        .await
+    });
+    work.await
 }
 
 /// Whether a user is let in.
@@ -293,8 +296,11 @@ pub async fn update_user(
 ) -> Result<Answer> {
     let sent = Value::Object(body.clone());
     let request = UpdateUser::read(body)?;
-    let change = Change { write, if_match, id, action: "updated" };
-    change.run(&state, &sent, async |conn, author| change.write(conn, author, &state, |user| request.apply(user)).await).await
+    let (change, request) = (&Change::new(&state, &write, if_match, id, "updated"), &request);
+    let work = write.run(&state, &sent, |conn, _| {
+        Box::pin(async move { answer(&change.write(conn, |user| request.apply(user)).await?) })
+    });
+    change.done(&state, work.await)
 }
 
 /// Delete a user
@@ -318,13 +324,14 @@ pub async fn delete_user(
     if_match: IfMatch,
     Path(id): Path<Uuid>,
 ) -> Result<Answer> {
-    let now = state.clock.now();
-    let change = Change { write, if_match, id, action: "deleted" };
-    let outcome = change.run(&state, &Value::Null, async |conn, author| {
-        change.write(conn, author, &state, |user| user.deleted_at = Some(now)).await?;
-        Ok(Answer::empty())
+    let change = &Change::new(&state, &write, if_match, id, "deleted");
+    let work = write.run(&state, &Value::Null, |conn, _| {
+        Box::pin(async move {
+            change.write(conn, |user| user.deleted_at = Some(change.now)).await?;
+            Ok(Answer::empty())
+        })
     });
-    outcome.await
+    change.done(&state, work.await)
 }
 
 /// Shut a user out
@@ -348,11 +355,11 @@ pub async fn deactivate_user(
     if_match: IfMatch,
     Path(id): Path<Uuid>,
 ) -> Result<Answer> {
-    let change = Change { write, if_match, id, action: "deactivated" };
-    let outcome = change.run(&state, &Value::Null, async |conn, author| {
-        change.write(conn, author, &state, |user| user.status = Status::Deactivated).await
+    let change = &Change::new(&state, &write, if_match, id, "deactivated");
+    let work = write.run(&state, &Value::Null, |conn, _| {
+        Box::pin(async move { answer(&change.write(conn, |user| user.status = Status::Deactivated).await?) })
     });
-    outcome.await
+    change.done(&state, work.await)
 }
 
 /// Forget a person
@@ -377,23 +384,9 @@ pub async fn anonymize_user(
     if_match: IfMatch,
     Path(id): Path<Uuid>,
 ) -> Result<Answer> {
-    let now = state.clock.now();
-    let change = Change { write, if_match, id, action: "anonymized" };
-    let outcome = change.run(&state, &Value::Null, async |conn, author| {
-        let before = store::lock_user(conn, id).await?.ok_or_else(|| Error::not_found("user", id))?;
-        if_match.check(before.version)?;
-        let mut after = before.clone();
-        after.forget(now);
-        if before.is_active_admin() {
-            store::keep_an_admin(conn, id).await?;
-        }
-        store::unlock(conn, &email_key(&before.email)).await?;
-        store::set_password(conn, id, None, None, "user anonymized", now).await?;
-        store::forget_devices(conn, id).await?;
-        let user = store::save_user(conn, author, change.action, &before, after, now).await?;
-        answer(&user)
-    });
-    outcome.await
+    let change = &Change::new(&state, &write, if_match, id, "anonymized");
+    let work = write.run(&state, &Value::Null, |conn, _| Box::pin(async move { answer(&change.forget(conn).await?) }));
+    change.done(&state, work.await)
 }
 
 /// Lift a lock
@@ -415,14 +408,16 @@ pub async fn unlock_user(
     if_match: IfMatch,
     Path(id): Path<Uuid>,
 ) -> Result<Answer> {
-    let change = Change { write, if_match, id, action: "unlocked" };
-    let outcome = change.run(&state, &Value::Null, async |conn, author| {
-        let user = change.lock(conn).await?;
-        store::unlock(conn, &email_key(&user.email)).await?;
-        store::log_user(conn, author, id, change.action, user.version, &[]).await?;
-        answer(&user)
+    let change = &Change::new(&state, &write, if_match, id, "unlocked");
+    let work = write.run(&state, &Value::Null, |conn, _| {
+        Box::pin(async move {
+            let user = change.lock(conn).await?;
+            store::unlock(conn, &email_key(&user.email)).await?;
+            store::log_user(conn, &change.author, id, change.action, user.version, &[]).await?;
+            answer(&user)
+        })
     });
-    outcome.await
+    change.done(&state, work.await)
 }
 
 fn answer(user: &User) -> Result<Answer> {
@@ -431,23 +426,25 @@ fn answer(user: &User) -> Result<Answer> {
 
 /// A change of one user.
 struct Change {
-    write: WriteRequest,
+    author: Author,
     if_match: IfMatch,
     id: Uuid,
     action: &'static str,
+    now: DateTime<Utc>,
 }
 
 impl Change {
-    async fn run<F>(&self, state: &AppState, sent: &Value, mut work: F) -> Result<Answer>
-    where
-        F: AsyncFnMut(&mut PgConnection, &Author) -> Result<Answer>,
-    {
-        let author = self.write.author(None);
-        let answer = self.write.run(state, sent, async |conn| work(conn, &author).await).await?;
-        state.sessions.forget_user(self.id);
-        Ok(answer)
+    fn new(state: &AppState, write: &WriteRequest, if_match: IfMatch, id: Uuid, action: &'static str) -> Self {
+        Self { author: write.author(None), if_match, id, action, now: state.clock.now() }
     }
 
+    /// Makes this instance forget at once what the others will read of in the change log.
+    fn done(&self, state: &AppState, outcome: Result<Answer>) -> Result<Answer> {
+        state.sessions.forget_user(self.id);
+        outcome
+    }
+
+    /// The user, unless they are deleted or were changed since the caller read them; locked.
     async fn lock(&self, conn: &mut PgConnection) -> Result<User> {
         let user = store::lock_user(conn, self.id).await?.filter(|user| user.deleted_at.is_none());
         let user = user.ok_or_else(|| Error::not_found("user", self.id))?;
@@ -456,27 +453,36 @@ impl Change {
     }
 
     /// Applies a change; whoever cannot log in afterwards loses their sessions.
-    async fn write(&self, conn: &mut PgConnection, author: &Author, state: &AppState, apply: impl Fn(&mut User)) -> Result<Answer> {
-        let now = state.clock.now();
+    async fn write(&self, conn: &mut PgConnection, apply: impl Fn(&mut User)) -> Result<User> {
         let before = self.lock(conn).await?;
         let mut after = before.clone();
         apply(&mut after);
         if before.is_active_admin() && !after.is_active_admin() {
             store::keep_an_admin(conn, self.id).await?;
         }
-        if !after.is_active() {
-            store::revoke_other_sessions(conn, self.id, None, &format!("user {}", self.action), now).await?;
+        if before.is_active() && !after.is_active() {
+            store::revoke_other_sessions(conn, self.id, None, &format!("user {}", self.action), self.now).await?;
         }
-        if email_key(&before.email) != email_key(&after.email) || !after.is_active() && before.is_active() {
-            // A link on its way to an address that is theirs no longer, or to somebody shut out.
+        if email_key(&before.email) != email_key(&after.email) || before.status != after.status || after.deleted_at.is_some() {
+            // Whatever link is on its way was meant for another address or another situation.
             store::void_links(conn, self.id).await?;
         }
-        let saved = store::save_user(conn, author, self.action, &before, after, now).await;
-        answer(&saved.map_err(name_the_field)?)
+        let saved = store::save_user(conn, &self.author, self.action, &before, after, self.now).await;
+        saved.map_err(|error| if error.code == Code::Conflict { error.at("email") } else { error })
     }
-}
 
-/// An address that is taken is a conflict; say of which field.
-fn name_the_field(error: Error) -> Error {
-    if error.code == Code::Conflict { error.at("email") } else { error }
+    /// Removes the person and leaves the id.
+    async fn forget(&self, conn: &mut PgConnection) -> Result<User> {
+        let before = store::lock_user(conn, self.id).await?.ok_or_else(|| Error::not_found("user", self.id))?;
+        self.if_match.check(before.version)?;
+        if before.is_active_admin() {
+            store::keep_an_admin(conn, self.id).await?;
+        }
+        let mut after = before.clone();
+        after.forget(self.now);
+        store::unlock(conn, &email_key(&before.email)).await?;
+        store::set_password(conn, self.id, None, None, "user anonymized", self.now).await?;
+        store::forget_devices(conn, self.id).await?;
+        store::save_user(conn, &self.author, self.action, &before, after, self.now).await
+    }
 }

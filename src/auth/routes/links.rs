@@ -78,21 +78,20 @@ pub async fn create_reset_link(State(state): State<AppState>, caller: Allowed<ri
 
 async fn create(state: &AppState, actor: Uuid, id: Uuid, purpose: Purpose) -> Result<Response> {
     let now = state.clock.now();
-    let (token, expires_at) = transaction(&state.db, async |conn| {
-        let user = store::lock_user(conn, id).await?.filter(|u| u.deleted_at.is_none()).ok_or_else(|| Error::not_found("user", id))?;
-        if !fits(purpose, &user) {
-            let text = match purpose {
-                Purpose::Invite => "Only a user who has not accepted an invitation yet can be invited",
-                Purpose::Reset => "Only an active user has a password to reset",
+    let (token, expires_at) = transaction(&state.db, |conn, _| {
+        Box::pin(async move {
+            let user = store::lock_user(conn, id).await?.filter(|u| u.deleted_at.is_none());
+            let user = user.ok_or_else(|| Error::not_found("user", id))?;
+            let (action, refusal) = match purpose {
+                Purpose::Invite => ("invite_link_created", "Only a user who has not accepted an invitation yet can be invited"),
+                Purpose::Reset => ("reset_link_created", "Only an active user has a password to reset"),
             };
-            return Err(Error::new(Code::UnprocessableEntity, text).with(json!({ "status": user.status })));
-        }
-        let action = match purpose {
-            Purpose::Invite => "invite_link_created",
-            Purpose::Reset => "reset_link_created",
-        };
-        store::log_user(conn, &by(actor), id, action, user.version, &[]).await?;
-        store::replace_link(conn, id, purpose, Some(actor), now).await
+            if !fits(purpose, &user) {
+                return Err(Error::new(Code::UnprocessableEntity, refusal).with(json!({ "status": user.status })));
+            }
+            store::log_user(conn, &by(actor), id, action, user.version, &[]).await?;
+            store::replace_link(conn, id, purpose, Some(actor), now).await
+        })
     })
     .await?;
     state.tail.wrote();
@@ -158,16 +157,19 @@ async fn accept(state: &AppState, client: &Client, request: AcceptInvite) -> Res
     let id = usable(state, &request.token, Purpose::Invite).await?;
     let hash = password::hash(request.password, state.config.auth.password_hash_cost).await?;
     let now = state.clock.now();
-    let (user, session, token) = transaction(&state.db, async |conn| {
-        let before = consume(conn, &request.token, Purpose::Invite, id, now).await?;
-        store::set_password(conn, id, Some(&hash), None, "invitation accepted", now).await?;
-        let mut after = User { status: Status::Active, ..before.clone() };
-        if let Some(name) = &request.name {
-            name.clone_into(&mut after.name);
-        }
-        store::save_user(conn, &by(id), "invite_accepted", &before, after, now).await?;
-        store::record_login(conn, id, &hash, now).await?;
-        begin(conn, state, client, id).await
+    let (hash, token, name) = (&hash, &request.token, &request.name);
+    let (user, session, token) = transaction(&state.db, |conn, _| {
+        Box::pin(async move {
+            let before = consume(conn, token, Purpose::Invite, id, now).await?;
+            store::set_password(conn, id, Some(hash), None, "invitation accepted", now).await?;
+            let mut after = User { status: Status::Active, ..before.clone() };
+            if let Some(name) = name {
+                name.clone_into(&mut after.name);
+            }
+            store::save_user(conn, &by(id), "invite_accepted", &before, after, now).await?;
+            store::record_login(conn, id, hash, now).await?;
+            begin(conn, state, client, id).await
+        })
     })
     .await?;
     state.sessions.forget_user(id);
@@ -209,11 +211,14 @@ async fn reset(state: &AppState, request: ResetPassword) -> Result<Response> {
     let id = usable(state, &request.token, Purpose::Reset).await?;
     let hash = password::hash(request.password, state.config.auth.password_hash_cost).await?;
     let now = state.clock.now();
-    transaction(&state.db, async |conn| {
-        let user = consume(conn, &request.token, Purpose::Reset, id, now).await?;
-        store::set_password(conn, id, Some(&hash), None, "password reset", now).await?;
-        store::unlock(conn, &email_key(&user.email)).await?;
-        store::log_user(conn, &by(id), id, "password_reset", user.version, &["password"]).await
+    let (hash, token) = (&hash, &request.token);
+    transaction(&state.db, |conn, _| {
+        Box::pin(async move {
+            let user = consume(conn, token, Purpose::Reset, id, now).await?;
+            store::set_password(conn, id, Some(hash), None, "password reset", now).await?;
+            store::unlock(conn, &email_key(&user.email)).await?;
+            store::log_user(conn, &by(id), id, "password_reset", user.version, &["password"]).await
+        })
     })
     .await?;
     state.sessions.forget_user(id);

@@ -100,12 +100,15 @@ async fn check(state: &AppState, caller: &Authentication, client: &Client, reque
         }
         let Some((user, hash)) = usable else { break };
         let now = state.clock.now();
-        let begun = transaction(&state.db, async |conn| {
-            if !store::record_login(conn, user, &hash, now).await? {
-                return Ok(None);
-            }
-            store::clear_failures(conn, &counter.account, &counter.address).await?;
-            begin(conn, state, client, user).await.map(Some)
+        let (known_hash, counted) = (&hash, &counter);
+        let begun = transaction(&state.db, |conn, _| {
+            Box::pin(async move {
+                if !store::record_login(conn, user, known_hash, now).await? {
+                    return Ok(None);
+                }
+                store::clear_failures(conn, &counted.account, &counted.address).await?;
+                begin(conn, state, client, user).await.map(Some)
+            })
         })
         .await?;
         let Some((user, session, token)) = begun else { continue };

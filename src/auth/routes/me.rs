@@ -70,11 +70,14 @@ pub async fn update_me(
     let request = UpdateProfile { name: take_name(&mut fields, "name"), preferences: fields.object("preferences") };
     fields.done()?;
     let now = state.clock.now();
-    let user = transaction(&state.db, async |conn| {
-        let before = store::lock_user(conn, caller.user_id).await?.ok_or_else(|| Error::not_found("user", caller.user_id))?;
-        if_match.check(before.version)?;
-        let after = apply(before.clone(), &request)?;
-        store::save_user(conn, &by(caller.user_id), "updated", &before, after, now).await
+    let (id, request) = (caller.user_id, &request);
+    let user = transaction(&state.db, |conn, _| {
+        Box::pin(async move {
+            let before = store::lock_user(conn, id).await?.ok_or_else(|| Error::not_found("user", id))?;
+            if_match.check(before.version)?;
+            let after = apply(before.clone(), request)?;
+            store::save_user(conn, &by(id), "updated", &before, after, now).await
+        })
     })
     .await?;
     state.tail.wrote();

@@ -82,19 +82,22 @@ pub async fn change_password(State(state): State<AppState>, caller: Principal, J
     }
     let new = password::hash(request.new_password, state.config.auth.password_hash_cost).await?;
     let now = state.clock.now();
-    transaction(&state.db, async |conn| {
-        let user = store::lock_user(conn, caller.user_id).await?.ok_or_else(|| Error::not_found("user", caller.user_id))?;
-        // Somebody else may have changed it meanwhile: then it was not the current one.
-        let unchanged = store::find_password_hash(conn, caller.user_id).await?.is_some_and(|(_, current)| current == hash);
-        if !unchanged {
-            return Err(wrong());
-        }
-        store::set_password(conn, user.id, Some(&new), Some(caller.session_id), "password changed", now).await?;
-        store::clear_failures(conn, &counter.account, &counter.address).await?;
-        store::log_user(conn, &by(user.id), user.id, "password_changed", user.version, &["password"]).await
+    let (id, old, new, counter) = (caller.user_id, &hash, &new, &counter);
+    transaction(&state.db, |conn, _| {
+        Box::pin(async move {
+            let user = store::lock_user(conn, id).await?.ok_or_else(|| Error::not_found("user", id))?;
+            // Somebody else may have changed it meanwhile: then it was not the current one.
+            let unchanged = store::find_password_hash(conn, id).await?.is_some_and(|(_, current)| current == *old);
+            if !unchanged {
+                return Err(wrong());
+            }
+            store::set_password(conn, id, Some(new), Some(caller.session_id), "password changed", now).await?;
+            store::clear_failures(conn, &counter.account, &counter.address).await?;
+            store::log_user(conn, &by(id), id, "password_changed", user.version, &["password"]).await
+        })
     })
     .await?;
-    state.sessions.forget_user(caller.user_id);
+    state.sessions.forget_user(id);
     state.tail.wrote();
     Ok(StatusCode::NO_CONTENT)
 }

@@ -39,13 +39,16 @@ pub async fn refresh(State(state): State<AppState>, PresentedToken(presented): P
     let presented = presented.ok_or_else(|| useless("refresh token", "missing"))?;
     let now = state.clock.now();
     let author = Author { request_id: Some(crate::http::request_id()), ..Author::default() };
-    let (rotation, user) = transaction(&state.db, async |conn| {
-        let rotation = store::rotate(conn, &author, &presented.token, now, session_lifetime(&state)).await?;
-        let user = match &rotation {
-            Rotation::Renewed { user_id, .. } => store::find_user(conn, *user_id).await?,
-            _ => None,
-        };
-        Ok((rotation, user))
+    let (author, token, lifetime) = (&author, &presented.token, session_lifetime(&state));
+    let (rotation, user) = transaction(&state.db, |conn, _| {
+        Box::pin(async move {
+            let rotation = store::rotate(conn, author, token, now, lifetime).await?;
+            let user = match &rotation {
+                Rotation::Renewed { user_id, .. } => store::find_user(conn, *user_id).await?,
+                _ => None,
+            };
+            Ok((rotation, user))
+        })
     })
     .await?;
     let refused = |reason: &'static str| {
@@ -93,17 +96,20 @@ pub async fn log_out(
         Err(refusal) => (None, Some(refusal)),
     };
     let now = state.clock.now();
-    let ended = transaction(&state.db, async |conn| {
-        let held = match &presented {
-            Some(presented) => store::session_of_refresh_token(conn, &presented.token).await?,
-            None => None,
-        };
-        let mut ended = Vec::new();
-        for (session, user) in [caller, held].into_iter().flatten() {
-            store::revoke_session(conn, &by(user), session, "logged out", now).await?;
-            ended.push(session);
-        }
-        Ok(ended)
+    let token = presented.as_ref().map(|p| p.token.as_str());
+    let ended = transaction(&state.db, |conn, _| {
+        Box::pin(async move {
+            let held = match token {
+                Some(token) => store::session_of_refresh_token(conn, token).await?,
+                None => None,
+            };
+            let mut ended = Vec::new();
+            for (session, user) in [caller, held].into_iter().flatten() {
+                store::revoke_session(conn, &by(user), session, "logged out", now).await?;
+                ended.push(session);
+            }
+            Ok(ended)
+        })
     })
     .await?;
     // Nothing that names a session came along: then the access token is what was wrong.

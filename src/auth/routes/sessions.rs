@@ -100,12 +100,15 @@ pub async fn list_sessions(
 )]
 pub async fn revoke_session(State(state): State<AppState>, caller: Principal, Path(id): Path<Uuid>) -> Result<StatusCode> {
     let now = state.clock.now();
-    transaction(&state.db, async |conn| {
-        let own = store::find_standing(conn, id).await?.is_some_and(|s| s.user_id == caller.user_id && s.expires_at > now);
-        if own && store::revoke_session(conn, &by(caller.user_id), id, "revoked by its owner", now).await? {
-            return Ok(());
-        }
-        Err(Error::not_found("session", id))
+    let user = caller.user_id;
+    transaction(&state.db, |conn, _| {
+        Box::pin(async move {
+            let own = store::find_standing(conn, id).await?.is_some_and(|s| s.user_id == user && s.expires_at > now);
+            if own && store::revoke_session(conn, &by(user), id, "revoked by its owner", now).await? {
+                return Ok(());
+            }
+            Err(Error::not_found("session", id))
+        })
     })
     .await?;
     state.sessions.forget(id);
@@ -131,13 +134,16 @@ pub struct Extent {
 pub async fn revoke_sessions(State(state): State<AppState>, caller: Principal, Query(extent): Query<Extent>) -> Result<StatusCode> {
     let now = state.clock.now();
     let except = if extent.include_current == Some(true) { None } else { Some(caller.session_id) };
-    transaction(&state.db, async |conn| {
-        let user = store::lock_user(conn, caller.user_id).await?.ok_or_else(|| Error::not_found("user", caller.user_id))?;
-        store::revoke_other_sessions(conn, user.id, except, "revoked by its owner", now).await?;
-        store::log_user(conn, &by(user.id), user.id, "sessions_revoked", user.version, &[]).await
+    let id = caller.user_id;
+    transaction(&state.db, |conn, _| {
+        Box::pin(async move {
+            let user = store::lock_user(conn, id).await?.ok_or_else(|| Error::not_found("user", id))?;
+            store::revoke_other_sessions(conn, id, except, "revoked by its owner", now).await?;
+            store::log_user(conn, &by(id), id, "sessions_revoked", user.version, &[]).await
+        })
     })
     .await?;
-    state.sessions.forget_user(caller.user_id);
+    state.sessions.forget_user(id);
     state.tail.wrote();
     Ok(StatusCode::NO_CONTENT)
 }
