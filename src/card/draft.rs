@@ -175,7 +175,7 @@ impl CardDraft {
             return Err(Error::internal("a merged object is an object"));
         };
         let mut fields = Fields::new(body);
-        fields.refuse_nulls(patch, &[WRITABLE, READ_ONLY].concat());
+        fields.refuse_nulls(patch, WRITABLE, READ_ONLY);
         let draft = Self::read(metamodel, &mut fields);
         self.same_type(&draft, &mut fields);
         fields.done()?;

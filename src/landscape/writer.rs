@@ -303,6 +303,7 @@ impl<'a> Writer<'a> {
         fields.refuse_nulls(
             patch,
             &["valid_from", "valid_to", "description", "allocation_pct", "attributes"],
+            relationship::READ_ONLY,
         );
         for (name, current) in [
             ("type", json!(before.edge_type)),

@@ -46,7 +46,8 @@ pub struct EdgeDraft {
     pub attributes: Map<String, Value>,
 }
 
-const READ_ONLY: &[&str] = &[
+/// Fields of a relationship's answer that only the server writes.
+pub const READ_ONLY: &[&str] = &[
     "id",
     "status",
     "version",
