@@ -10,7 +10,7 @@ pub mod store;
 mod view;
 
 pub use crate::graph::{Lifecycle, Phase};
-pub use draft::{CardDraft, Tier, merge};
+pub use draft::{CardDraft, Tier, as_stored, merge};
 pub use routes::routes;
 pub use store::CardRow;
 pub use view::{CardView, LifecycleView, computed, sparse};

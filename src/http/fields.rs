@@ -279,7 +279,12 @@ impl Fields {
             .filter(|(name, value)| value.is_null() && !known.contains(&name.as_str()))
         {
             if read_only.contains(&name.as_str()) {
-                self.refuse(name, ViolationCode::ReadOnly, "is written by the server only", Some(&Value::Null));
+                self.refuse(
+                    name,
+                    ViolationCode::ReadOnly,
+                    "is written by the server only",
+                    Some(&Value::Null),
+                );
                 continue;
             }
             let shown: String = name.chars().take(60).collect();
