@@ -2,6 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests")]
 
 mod authorization;
+mod condition;
 mod harness;
 mod log;
+mod metamodel;
 mod openapi;
