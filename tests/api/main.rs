@@ -3,12 +3,20 @@
 
 mod auth;
 mod authorization;
+mod bulk;
 mod card_changes;
 mod card_deletion;
 mod card_lists;
 mod card_names;
 mod cards;
+mod concurrency;
+mod condition;
 mod harness;
+mod hostile;
+mod idempotency;
 mod log;
+mod metamodel;
+mod ontology;
 mod openapi;
 mod probe;
+mod relationships;
