@@ -19,4 +19,5 @@ mod metamodel;
 mod ontology;
 mod openapi;
 mod probe;
+mod relationship_changes;
 mod relationships;
