@@ -21,6 +21,7 @@
 //! | [`relationship`] | the edge, the ontology, cardinality, cycles |
 //! | [`landscape`] | writes across cards and relationships |
 //! | [`graph`] | the graph in memory and the questions asked of it |
+//! | [`seed`] | reference data and sample landscapes |
 //! | [`app`] | the state and the only router |
 
 pub mod app;
@@ -34,5 +35,6 @@ pub mod http;
 pub mod landscape;
 pub mod metamodel;
 pub mod relationship;
+pub mod seed;
 pub mod store;
 pub mod telemetry;

@@ -24,6 +24,7 @@ use crate::{
 fn slices() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::new()
         .merge(auth::routes())
+        .merge(metamodel::routes())
         .merge(card::routes())
         .merge(relationship::routes())
         .merge(landscape::routes());
@@ -43,7 +44,7 @@ pub fn router(state: &AppState) -> Router {
     let (routes, document) = slices().split_for_parts();
     routes
         .merge(health::configured_path(&state.config.telemetry))
-        .merge(document::router(document::complete(document)))
+        .merge(document::router(&document::complete(document)))
         .fallback(middleware::not_found)
         .method_not_allowed_fallback(middleware::method_not_allowed)
         .layer(from_fn(middleware::forbid_caching))

@@ -173,7 +173,7 @@ impl Parser {
             ),
         };
         let (field, op) = (field?, op?);
-        match compare(field, op, object.get("value").unwrap_or(&Value::Null)) {
+        match compare(&field, op, object.get("value").unwrap_or(&Value::Null)) {
             Ok(node) => Some(node),
             Err(wrong) => {
                 self.found.extend(wrong.into_iter().map(|v| Violation {
@@ -212,7 +212,7 @@ impl Parser {
                     (Kind::List(_), _) => "contains",
                     _ => "eq",
                 };
-                let node = compare(field, op, value);
+                let node = compare(&field, op, value);
                 let wrong = match node {
                     Ok(node) => return Some(node),
                     Err(wrong) => wrong,
@@ -338,7 +338,7 @@ impl Parser {
 }
 
 /// One comparison; violations carry their place below it.
-pub(super) fn compare(field: Field, op: &str, value: &Value) -> Result<Node, Vec<Violation>> {
+pub(super) fn compare(field: &Field, op: &str, value: &Value) -> Result<Node, Vec<Violation>> {
     if !Kind::Untyped.operators().contains(&op) {
         let violation =
             Violation::new("/op", ViolationCode::NotInOptions, "there is no such operator").provided(&Value::from(op));

@@ -49,7 +49,7 @@ pub(super) fn parse(text: &str, scope: Scope<'_>) -> Result<Node, Vec<Violation>
             return Ok(if op == "ne" { Node::Not(Box::new(found)) } else { found });
         }
     }
-    compare(field, op, &value).map_err(|wrong| wrong.into_iter().map(named).collect())
+    compare(&field, op, &value).map_err(|wrong| wrong.into_iter().map(named).collect())
 }
 
 /// A written value as the kind of field reads it; what does not fit stays text, for the type check to refuse.

@@ -270,18 +270,15 @@ fn ordered(steps: &[String], test: &Test, order: Order, value: &Value, wanted: b
         query.push(" ~ ").push(shape);
     }
     query.push(" then ");
-    match value.as_str() {
-        Some(operand) => {
-            comparable(steps, &test.field.kind, query);
-            query
-                .push(" collate \"C\"")
-                .push(sign(order, wanted))
-                .push_bind(operand.to_owned());
-        }
-        None => {
-            path(steps, query);
-            query.push(sign(order, wanted)).push_bind(Json(value.clone()));
-        }
+    if let Some(operand) = value.as_str() {
+        comparable(steps, &test.field.kind, query);
+        query
+            .push(" collate \"C\"")
+            .push(sign(order, wanted))
+            .push_bind(operand.to_owned());
+    } else {
+        path(steps, query);
+        query.push(sign(order, wanted)).push_bind(Json(value.clone()));
     }
     query.push(" else false end)");
 }

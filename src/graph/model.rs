@@ -198,13 +198,20 @@ impl Text {
     }
 }
 
+/// An edge of a card and the card at its other end: a walk knows where it has been without looking at the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) edge: EdgeIx,
+    pub(super) other: NodeIx,
+}
+
 /// What a walk needs of a card, beside its edges and the rest of it.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) id: Uuid,
     pub(super) card: Arc<CardRecord>,
-    pub(super) out: Arc<[u32]>,
-    pub(super) inc: Arc<[u32]>,
+    pub(super) out: Arc<[Step]>,
+    pub(super) inc: Arc<[Step]>,
     pub(super) card_type: TypeId,
     /// First day present and the day from which it no longer is; an empty interval when deleted.
     pub(super) present: (i32, i32),

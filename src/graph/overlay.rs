@@ -9,7 +9,7 @@ use super::{
     Graph,
     interner::{TypeId, Word},
     lifecycle::Lifecycle,
-    model::{Dependency, EdgeIx, EdgeRecord, NodeIx},
+    model::{Dependency, EdgeIx, EdgeRecord, NodeIx, Step},
     store::days,
 };
 
@@ -43,8 +43,8 @@ pub struct Overlay {
     removed_cards: HashSet<NodeIx>,
     removed_edges: HashSet<EdgeIx>,
     added: Vec<EdgeRecord>,
-    added_out: HashMap<NodeIx, Vec<u32>>,
-    added_in: HashMap<NodeIx, Vec<u32>>,
+    added_out: HashMap<NodeIx, Vec<Step>>,
+    added_in: HashMap<NodeIx, Vec<Step>>,
     lifecycles: HashMap<NodeIx, Lifecycle>,
     validity: HashMap<EdgeIx, (i32, i32)>,
 }
@@ -72,7 +72,7 @@ impl Overlay {
 
     /// As if the edge existed.
     pub fn add_edge(&mut self, graph: &Graph, edge: AddedEdge) -> EdgeIx {
-        let ix = ADDED | self.added.len() as u32;
+        let ix = EdgeIx(ADDED | self.added.len() as u32);
         self.added.push(EdgeRecord {
             source: edge.source,
             target: edge.target,
@@ -86,9 +86,15 @@ impl Overlay {
             stated: None,
             default_group: graph.default_group(graph.type_name(edge.kind), edge.source, edge.target),
         });
-        self.added_out.entry(edge.source).or_default().push(ix);
-        self.added_in.entry(edge.target).or_default().push(ix);
-        EdgeIx(ix)
+        self.added_out.entry(edge.source).or_default().push(Step {
+            edge: ix,
+            other: edge.target,
+        });
+        self.added_in.entry(edge.target).or_default().push(Step {
+            edge: ix,
+            other: edge.source,
+        });
+        ix
     }
 
     /// As if the card had these dates.
@@ -122,11 +128,11 @@ impl Overlay {
         self.added.get(ix.0.checked_sub(ADDED)? as usize)
     }
 
-    pub(super) fn out(&self, card: NodeIx) -> &[u32] {
+    pub(super) fn out(&self, card: NodeIx) -> &[Step] {
         self.added_out.get(&card).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn inc(&self, card: NodeIx) -> &[u32] {
+    pub(super) fn inc(&self, card: NodeIx) -> &[Step] {
         self.added_in.get(&card).map_or(&[], Vec::as_slice)
     }
 }

@@ -14,7 +14,7 @@ use super::{
     Graph,
     interner::{TypeId, Word},
     lifecycle::{Lifecycle, Phase, day},
-    model::{DefaultGroup, Dependency, EdgeIx, EdgeRecord, NodeIx},
+    model::{DefaultGroup, Dependency, EdgeIx, EdgeRecord, NodeIx, Step},
     overlay::Overlay,
 };
 
@@ -300,14 +300,14 @@ impl<'a> BoundView<'a> {
         record.active && valid.0 <= self.day && self.day <= valid.1
     }
 
-    fn edges_from(&self, ix: NodeIx) -> impl Iterator<Item = EdgeIx> + use<'a> {
-        let added: &[u32] = if self.overlaid { self.view.overlay.out(ix) } else { &[] };
-        self.graph.node(ix).out.iter().chain(added).copied().map(EdgeIx)
+    fn steps_from(&self, ix: NodeIx) -> impl Iterator<Item = Step> + use<'a> {
+        let added: &[Step] = if self.overlaid { self.view.overlay.out(ix) } else { &[] };
+        self.graph.node(ix).out.iter().chain(added).copied()
     }
 
-    fn edges_to(&self, ix: NodeIx) -> impl Iterator<Item = EdgeIx> + use<'a> {
-        let added: &[u32] = if self.overlaid { self.view.overlay.inc(ix) } else { &[] };
-        self.graph.node(ix).inc.iter().chain(added).copied().map(EdgeIx)
+    fn steps_to(&self, ix: NodeIx) -> impl Iterator<Item = Step> + use<'a> {
+        let added: &[Step] = if self.overlaid { self.view.overlay.inc(ix) } else { &[] };
+        self.graph.node(ix).inc.iter().chain(added).copied()
     }
 
     /// The steps from the card along its edges that count, to cards that count.
@@ -322,32 +322,36 @@ impl<'a> BoundView<'a> {
 
     /// The steps in a direction.
     pub fn links(&self, ix: NodeIx, direction: Direction) -> impl Iterator<Item = Link<'a>> {
-        self.links_if(ix, direction, |_, _| true)
+        self.links_along(ix, direction, &TypeSet::All, |_| true)
     }
 
-    /// The steps in a direction that the walk has a use for: asking it first spares looking at cards it already knows.
-    pub fn links_if(
+    /// The steps in a direction along edges of some types, to cards the walk has a use for: asking that first spares
+    /// looking at what it already knows.
+    pub fn links_along(
         &self,
         ix: NodeIx,
         direction: Direction,
-        wanted: impl Fn(&EdgeRecord, NodeIx) -> bool,
+        types: &TypeSet,
+        wanted: impl Fn(NodeIx) -> bool,
     ) -> impl Iterator<Item = Link<'a>> {
         let out = direction
             .takes(true)
-            .then(|| self.edges_from(ix))
+            .then(|| self.steps_from(ix))
             .into_iter()
             .flatten()
-            .map(|edge| (edge, true));
+            .map(|step| (step, true));
         let inc = direction
             .takes(false)
-            .then(|| self.edges_to(ix))
+            .then(|| self.steps_to(ix))
             .into_iter()
             .flatten()
-            .map(|edge| (edge, false));
-        out.chain(inc).filter_map(move |(edge, outgoing)| {
+            .map(|step| (step, false));
+        out.chain(inc).filter_map(move |(Step { edge, other }, outgoing)| {
+            if !wanted(other) {
+                return None;
+            }
             let record = self.record(edge);
-            let other = if outgoing { record.target } else { record.source };
-            let counts = wanted(record, other) && self.in_force(edge, record) && self.accepts(other);
+            let counts = types.contains(record.kind) && self.in_force(edge, record) && self.accepts(other);
             counts.then_some(Link {
                 edge,
                 record,
@@ -359,20 +363,21 @@ impl<'a> BoundView<'a> {
 
     /// What the card depends on.
     pub fn dependencies(&self, ix: NodeIx) -> impl Iterator<Item = Dep<'a>> {
-        self.deps_if(ix, true, |_, _| true)
+        self.deps_if(ix, true, |_| true)
+    }
+
+    /// What the card depends on, of what the walk has a use for.
+    pub fn dependencies_if(&self, ix: NodeIx, wanted: impl Fn(NodeIx) -> bool) -> impl Iterator<Item = Dep<'a>> {
+        self.deps_if(ix, true, wanted)
     }
 
     /// What depends on the card.
     pub fn dependents(&self, ix: NodeIx) -> impl Iterator<Item = Dep<'a>> {
-        self.deps_if(ix, false, |_, _| true)
+        self.deps_if(ix, false, |_| true)
     }
 
-    /// What depends on the card, of what the walk has a use for (see [`Self::links_if`]).
-    pub fn dependents_if(
-        &self,
-        ix: NodeIx,
-        wanted: impl Fn(&EdgeRecord, NodeIx) -> bool,
-    ) -> impl Iterator<Item = Dep<'a>> {
+    /// What depends on the card, of what the walk has a use for.
+    pub fn dependents_if(&self, ix: NodeIx, wanted: impl Fn(NodeIx) -> bool) -> impl Iterator<Item = Dep<'a>> {
         self.deps_if(ix, false, wanted)
     }
 
@@ -380,18 +385,20 @@ impl<'a> BoundView<'a> {
         &self,
         ix: NodeIx,
         as_dependent: bool,
-        wanted: impl Fn(&EdgeRecord, NodeIx) -> bool,
+        wanted: impl Fn(NodeIx) -> bool,
     ) -> impl Iterator<Item = Dep<'a>> {
-        let out = self.edges_from(ix).map(|edge| (edge, true));
-        let inc = self.edges_to(ix).map(|edge| (edge, false));
-        out.chain(inc).filter_map(move |(edge, from_source)| {
+        let out = self.steps_from(ix).map(|step| (step, true));
+        let inc = self.steps_to(ix).map(|step| (step, false));
+        out.chain(inc).filter_map(move |(Step { edge, other }, from_source)| {
+            if !wanted(other) {
+                return None;
+            }
             let record = self.record(edge);
             if record.dependency == Dependency::None || record.dependent_is_source != (from_source == as_dependent) {
                 return None;
             }
-            let other = if from_source { record.target } else { record.source };
-            let counts = wanted(record, other) && self.in_force(edge, record) && self.accepts(other);
             let hard = record.dependency == Dependency::Hard;
+            let counts = self.in_force(edge, record) && self.accepts(other);
             counts.then_some(Dep {
                 edge,
                 record,

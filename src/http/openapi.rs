@@ -1,6 +1,7 @@
 //! The OpenAPI document and the interactive page. Routes register themselves; this room adds what all of them share.
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Router, http::header, routing::get};
+use bytes::Bytes;
 use utoipa::{
     OpenApi,
     openapi::{
@@ -11,7 +12,7 @@ use utoipa::{
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{app::AppState, error::ErrorEnvelope};
 
@@ -126,18 +127,10 @@ fn error_response(text: &str) -> utoipa::openapi::Response {
 }
 
 /// Serves the document and the page; the page's assets are in the binary.
-pub fn router(document: Document) -> Router<AppState> {
-    let served = std::sync::Arc::new(document.clone());
+pub fn router(document: &Document) -> Router<AppState> {
+    let bytes = Bytes::from(serde_json::to_vec(document).unwrap_or_default());
+    let json = [(header::CONTENT_TYPE, "application/json")];
     Router::new()
-        .route(
-            "/api/v1/openapi.json",
-            get(move |State(_): State<AppState>| {
-                let document = served.clone();
-                async move { Json((*document).clone()) }
-            }),
-        )
-        .merge(SwaggerUi::new("/api/docs").external_url_unchecked(
-            "/api/v1/openapi.json",
-            serde_json::to_value(&document).unwrap_or_default(),
-        ))
+        .route("/api/v1/openapi.json", get(move || async move { (json, bytes) }))
+        .merge(SwaggerUi::new("/api/docs").config(Config::from("/api/v1/openapi.json")))
 }

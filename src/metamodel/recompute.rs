@@ -60,7 +60,8 @@ pub async fn step(db: &PgPool) -> Result<Step> {
     let Some(claim) = claim(db).await? else {
         return Ok(Step::Idle);
     };
-    let changed = transaction(db, async |conn| batch(conn, &claim).await).await?;
+    let claim = &claim;
+    let changed = transaction(db, |conn, _| Box::pin(batch(conn, claim))).await?;
     Ok(Step::Batch(changed))
 }
 
@@ -84,6 +85,10 @@ async fn claim(db: &PgPool) -> Result<Option<Claim>> {
     Ok(claim.fetch_optional(db).await?)
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says of another field whether it is filled"
+)]
 struct CardFacts {
     id: Uuid,
     name: String,

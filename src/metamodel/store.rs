@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
-use sqlx::{PgConnection, types::Json};
+use sqlx::{Connection, PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{CardType, DataType, Layer, Metamodel, Pattern, Rule, Widget, reference};
@@ -27,7 +27,18 @@ pub async fn version(conn: &mut PgConnection) -> Result<i64> {
     version.map_or(Ok(0), |text| text.parse().map_err(Error::internal))
 }
 
-/// Makes the version grow; until the transaction ends no one else changes the metamodel.
+/// Until the transaction ends no one else changes the metamodel.
+pub async fn hold(conn: &mut PgConnection) -> Result<()> {
+    sqlx::query!("insert into settings (name, value) values ('metamodel_version', '0') on conflict do nothing")
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query_scalar!("select value from settings where name = 'metamodel_version' for update")
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}
+
+/// Makes the version grow.
 pub async fn bump(conn: &mut PgConnection) -> Result<i64> {
     let version = sqlx::query_scalar!(
         "insert into settings (name, value) values ('metamodel_version', '1')
@@ -387,7 +398,7 @@ async fn record_rule(
 /// Asks for the quality scores of a card type's cards to be computed anew; a computation under way begins again.
 pub async fn request_recompute(conn: &mut PgConnection, card_type: &str) -> Result<()> {
     sqlx::query!(
-        "insert into quality_recomputes (card_type) values ($1)
+        "insert into quality_recomputes (card_type, requested_at) values ($1, clock_timestamp())
          on conflict (card_type) do update set requested_at = clock_timestamp(), after_id = null",
         card_type
     )
@@ -416,6 +427,13 @@ pub async fn edited_by_people(conn: &mut PgConnection, ids: &[Uuid]) -> Result<V
 /// Brings the built-in types and rules into the database: adds what is missing and renews what nobody has edited. Repeating
 /// it changes nothing. Answers how many rows it wrote.
 pub async fn seed_reference(conn: &mut PgConnection) -> Result<usize> {
+    let mut tx = conn.begin().await?;
+    let written = seed(&mut tx).await?;
+    tx.commit().await?;
+    Ok(written)
+}
+
+async fn seed(conn: &mut PgConnection) -> Result<usize> {
     lock_seeding(conn).await?;
     let author = Author::system("reference data");
     let types: HashMap<Uuid, CardType> = card_types(conn).await?.into_iter().map(|t| (t.id, t)).collect();

@@ -5,6 +5,7 @@ mod cost_flow;
 mod draft;
 pub mod list;
 pub mod ontology;
+mod ontology_routes;
 mod routes;
 pub mod rules;
 pub mod store;

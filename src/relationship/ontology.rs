@@ -247,7 +247,7 @@ fn group(field: &str, value: &Value, found: &mut Vec<Violation>) {
     match value.as_str() {
         None => found.push(Violation::new(field, ViolationCode::WrongType, "must be a text").provided(value)),
         Some(name) if name.trim().is_empty() => {
-            found.push(Violation::new(field, ViolationCode::Required, "may not be blank"))
+            found.push(Violation::new(field, ViolationCode::Required, "may not be blank"));
         }
         Some(name) if name.chars().count() > MAX_GROUP => found.push(
             Violation::new(

@@ -38,7 +38,11 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(whole::get_metamodel))
         .routes(routes!(whole::get_metamodel_of_type))
         .routes(routes!(list_relationship_types, create_relationship_type))
-        .routes(routes!(get_relationship_type, update_relationship_type, delete_relationship_type))
+        .routes(routes!(
+            get_relationship_type,
+            update_relationship_type,
+            delete_relationship_type
+        ))
 }
 
 /// Which relationship types.
@@ -62,24 +66,42 @@ fn refuse_overlap(ontology: &Ontology, new: &RelationshipType) -> Result<()> {
     let shared = |other: &RelationshipType| -> Vec<String> {
         // Naming a type that `any` covers makes it precise, and is no contradiction.
         if other.target_types.is_empty() == new.target_types.is_empty() {
-            ontology.targets(other).into_iter().filter(|t| ontology.takes(new, t)).collect()
+            ontology
+                .targets(other)
+                .into_iter()
+                .filter(|t| ontology.takes(new, t))
+                .collect()
         } else {
             Vec::new()
         }
     };
-    let twins = ontology.from_source(&new.source_type).filter(|other| other.kind == new.kind && other.id != new.id);
+    let twins = ontology
+        .from_source(&new.source_type)
+        .filter(|other| other.kind == new.kind && other.id != new.id);
     for other in twins {
         let targets = shared(other);
         if !targets.is_empty() {
-            let message = format!("There is a relationship type {} from {} to {} already; change that one", new.kind, new.source_type, targets.join(", "));
-            return Err(Error::new(Code::Conflict, message).with(json!({ "existing_id": other.id, "target_types": targets })));
+            let message = format!(
+                "There is a relationship type {} from {} to {} already; change that one",
+                new.kind,
+                new.source_type,
+                targets.join(", ")
+            );
+            return Err(
+                Error::new(Code::Conflict, message).with(json!({ "existing_id": other.id, "target_types": targets }))
+            );
         }
     }
     Ok(())
 }
 
 /// What edges there are must stay possible: a row in use does not become stricter.
-async fn refuse_stricter(conn: &mut sqlx::PgConnection, ontology: &Ontology, before: &RelationshipType, after: &RelationshipType) -> Result<()> {
+async fn refuse_stricter(
+    conn: &mut sqlx::PgConnection,
+    ontology: &Ontology,
+    before: &RelationshipType,
+    after: &RelationshipType,
+) -> Result<()> {
     let mut stricter = Vec::new();
     let tightened = (after.cardinality.one_source() && !before.cardinality.one_source())
         || (after.cardinality.one_target() && !before.cardinality.one_target());
@@ -89,11 +111,18 @@ async fn refuse_stricter(conn: &mut sqlx::PgConnection, ontology: &Ontology, bef
     if after.acyclic && !before.acyclic {
         stricter.push("acyclic");
     }
-    if ontology.targets(before).iter().any(|target| !ontology.takes(after, target)) {
+    if ontology
+        .targets(before)
+        .iter()
+        .any(|target| !ontology.takes(after, target))
+    {
         stricter.push("target_types");
     }
     if !stricter.is_empty() && store::is_used(conn, before.id).await? {
-        let message = format!("There are relationships of this type: {} cannot become stricter. Deprecate it and add another", stricter.join(", "));
+        let message = format!(
+            "There are relationships of this type: {} cannot become stricter. Deprecate it and add another",
+            stricter.join(", ")
+        );
         return Err(Error::new(Code::HasDependents, message).with(json!({ "fields": stricter })));
     }
     Ok(())
@@ -115,13 +144,23 @@ pub async fn list_relationship_types(
     current(&state, &headers).await?;
     let ontology = state.ontology.load();
     let fits = |row: &&RelationshipType| {
-        filter.source_type.as_ref().is_none_or(|source| row.source_type == *source)
-            && filter.target_type.as_ref().is_none_or(|target| ontology.takes(row, target))
+        filter
+            .source_type
+            .as_ref()
+            .is_none_or(|source| row.source_type == *source)
+            && filter
+                .target_type
+                .as_ref()
+                .is_none_or(|target| ontology.takes(row, target))
             && filter.r#type.as_ref().is_none_or(|kind| row.kind == *kind)
     };
     let rows: Vec<RelationshipType> = ontology.rows().iter().filter(fits).cloned().collect();
     let part = |part: &Option<String>| part.clone().unwrap_or_default();
-    let parts = [part(&filter.source_type), part(&filter.target_type), part(&filter.r#type)];
+    let parts = [
+        part(&filter.source_type),
+        part(&filter.target_type),
+        part(&filter.r#type),
+    ];
     let key = |row: &RelationshipType| format!("{:010}/{}", row.position, row.id);
     let identity = ["relationship types", &parts[0], &parts[1], &parts[2]];
     validated(&headers, None, &list_in_memory(rows, key, &identity, &paging, &uri)?)
@@ -162,15 +201,21 @@ pub async fn create_relationship_type(
     _: NoQuery,
     JsonObject(body): JsonObject,
 ) -> Result<Answer> {
+    let (request, body) = (&request, &body);
     let answer = request
-        .run(&state, &Value::Object(body.clone()), async |conn| {
-            metamodel::store::bump(conn).await?;
-            let (metamodel, ontology) = (metamodel::store::load(conn).await?, store::load(conn).await?);
-            let (new, reason) = read(body.clone(), None, &metamodel, &ontology)?;
-            refuse_overlap(&ontology, &new)?;
-            store::insert(conn, &request.author(reason), &new).await?;
-            let path = format!("/api/v1/config/relationship-types/{}", new.id);
-            Ok(Answer::json(StatusCode::CREATED, &new)?.versioned(new.version).located(path))
+        .run(&state, &Value::Object(body.clone()), |conn, _| {
+            Box::pin(async move {
+                metamodel::store::hold(conn).await?;
+                let (metamodel, ontology) = (metamodel::store::load(conn).await?, store::load(conn).await?);
+                let (new, reason) = read(body.clone(), None, &metamodel, &ontology)?;
+                refuse_overlap(&ontology, &new)?;
+                metamodel::store::bump(conn).await?;
+                store::insert(conn, &request.author(reason), &new).await?;
+                let path = format!("/api/v1/config/relationship-types/{}", new.id);
+                Ok(Answer::json(StatusCode::CREATED, &new)?
+                    .versioned(new.version)
+                    .located(path))
+            })
         })
         .await?;
     settle(&state).await;
@@ -197,21 +242,30 @@ pub async fn update_relationship_type(
     _: NoQuery,
     JsonObject(body): JsonObject,
 ) -> Result<Answer> {
+    let (request, body) = (&request, &body);
     let answer = request
-        .run(&state, &Value::Object(body.clone()), async |conn| {
-            metamodel::store::bump(conn).await?;
-            let (metamodel, ontology) = (metamodel::store::load(conn).await?, store::load(conn).await?);
-            let before = ontology.row(id).ok_or_else(|| missing(id))?;
-            if_match.check(before.version)?;
-            let state = json!(before).as_object().cloned().unwrap_or_default();
-            let (after, reason) = read(patched(state, &body, FIXED)?, Some(before), &metamodel, &ontology)?;
-            if after == (RelationshipType { version: after.version, ..before.clone() }) {
-                return Ok(Answer::json(StatusCode::OK, before)?.versioned(before.version));
-            }
-            refuse_overlap(&ontology, &after)?;
-            refuse_stricter(conn, &ontology, before, &after).await?;
-            store::update(conn, &request.author(reason), before, &after).await?;
-            Ok(Answer::json(StatusCode::OK, &after)?.versioned(after.version))
+        .run(&state, &Value::Object(body.clone()), |conn, _| {
+            Box::pin(async move {
+                metamodel::store::hold(conn).await?;
+                let (metamodel, ontology) = (metamodel::store::load(conn).await?, store::load(conn).await?);
+                let before = ontology.row(id).ok_or_else(|| missing(id))?;
+                if_match.check(before.version)?;
+                let state = json!(before).as_object().cloned().unwrap_or_default();
+                let (after, reason) = read(patched(state, body, FIXED)?, Some(before), &metamodel, &ontology)?;
+                if after
+                    == (RelationshipType {
+                        version: after.version,
+                        ..before.clone()
+                    })
+                {
+                    return Ok(Answer::json(StatusCode::OK, before)?.versioned(before.version));
+                }
+                refuse_overlap(&ontology, &after)?;
+                refuse_stricter(conn, &ontology, before, &after).await?;
+                metamodel::store::bump(conn).await?;
+                store::update(conn, &request.author(reason), before, &after).await?;
+                Ok(Answer::json(StatusCode::OK, &after)?.versioned(after.version))
+            })
         })
         .await?;
     settle(&state).await;
@@ -235,21 +289,26 @@ pub async fn delete_relationship_type(
     Path(id): Path<Uuid>,
     _: NoQuery,
 ) -> Result<Answer> {
+    let request = &request;
     let answer = request
-        .run(&state, &Value::Null, async |conn| {
-            metamodel::store::bump(conn).await?;
-            let ontology = store::load(conn).await?;
-            let old = ontology.row(id).ok_or_else(|| missing(id))?;
-            if_match.check(old.version)?;
-            if old.builtin {
-                return Err(refuse_builtin("relationship type"));
-            }
-            if store::is_used(conn, id).await? {
-                let message = "There are relationships of this type, be they archived. Mark it as deprecated instead";
-                return Err(Error::new(Code::HasDependents, message));
-            }
-            store::delete(conn, &request.author(None), old).await?;
-            Ok(Answer::empty())
+        .run(&state, &Value::Null, |conn, _| {
+            Box::pin(async move {
+                metamodel::store::hold(conn).await?;
+                let ontology = store::load(conn).await?;
+                let old = ontology.row(id).ok_or_else(|| missing(id))?;
+                if_match.check(old.version)?;
+                if old.builtin {
+                    return Err(refuse_builtin("relationship type"));
+                }
+                if store::is_used(conn, id).await? {
+                    let message =
+                        "There are relationships of this type, be they archived. Mark it as deprecated instead";
+                    return Err(Error::new(Code::HasDependents, message));
+                }
+                metamodel::store::bump(conn).await?;
+                store::delete(conn, &request.author(None), old).await?;
+                Ok(Answer::empty())
+            })
         })
         .await?;
     settle(&state).await;

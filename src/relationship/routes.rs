@@ -29,6 +29,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(list_relationships))
         .routes(routes!(get_relationship))
         .routes(routes!(list_around))
+        .merge(super::ontology_routes::routes())
 }
 
 /// List relationships

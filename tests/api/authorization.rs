@@ -39,7 +39,7 @@ fn operations() -> Vec<Operation> {
             });
         }
     }
-    assert!(operations.len() > 60, "only {} operations found", operations.len());
+    assert!(operations.len() > 55, "only {} operations found", operations.len());
     operations
 }
 

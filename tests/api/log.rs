@@ -139,10 +139,9 @@ async fn two_writers_on_one_card_keep_both_versions() {
     let app = TestApp::start().await;
     let editor = app.login(Role::Editor).await;
     let id = editor.card("Application", "CRM").await;
-    let (a, b) = tokio::join!(
-        editor.patch(&format!("/cards/{id}"), json!({"description": "one"})),
-        editor.patch(&format!("/cards/{id}"), json!({"tags": ["two"]})),
-    );
+    let path = format!("/cards/{id}");
+    let (a, b) =
+        tokio::join!(editor.patch(&path, json!({"description": "one"})), editor.patch(&path, json!({"tags": ["two"]})));
     a.expect(200);
     b.expect(200);
     let card = editor.get(&format!("/cards/{id}")).await.expect(200).body;

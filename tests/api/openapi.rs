@@ -76,8 +76,8 @@ async fn every_answer_has_a_request_id_and_every_error_the_envelope() {
     let viewer = app.login(Role::Viewer).await;
     let given = viewer.header("x-request-id", "my-request.0001").get("/cards").await.expect(200);
     assert_eq!(given.header("x-request-id"), "my-request.0001");
-    let refused = viewer.header("x-request-id", "bad id\u{7f}").get("/nowhere").await;
-    assert!(refused.status.is_client_error());
+    let refused = viewer.header("x-request-id", "not a well-formed id").get("/nowhere").await;
+    assert_ne!(refused.header("x-request-id"), "not a well-formed id");
     for answer in [
         viewer.get("/nowhere").await.expect_error(404, "NOT_FOUND"),
         viewer.get("//nowhere").await.expect_error(404, "NOT_FOUND"),

@@ -139,8 +139,8 @@ fn reach<'b, 'a>(bound: &'b BoundView<'a>, params: &Params, soft: bool) -> Reach
         depth += 1;
         let mut offers = Vec::new();
         for from in level.clone() {
-            let dependencies = bound.dependencies(reach.reached[from].card);
-            let taken = dependencies.filter(|dep| (soft || dep.hard) && !reach.has(dep.other));
+            let dependencies = bound.dependencies_if(reach.reached[from].card, |other| !reach.has(other));
+            let taken = dependencies.filter(|dep| soft || dep.hard);
             offers.extend(taken.map(|dep| Offer {
                 card: dep.other,
                 from,

@@ -127,23 +127,29 @@ impl Side<'_> {
             && self.params.filter.is_none_or(|filter| filter(graph, ix))
     }
 
-    fn find(&self, id: Uuid) -> Option<NodeIx> {
-        self.bound.graph().find(id).filter(|ix| self.has(*ix))
+    /// The card with the id; in snapshots of one graph it stands in the same place, so that is where to look first.
+    fn find(&self, id: Uuid, at: NodeIx) -> Option<NodeIx> {
+        let graph = self.bound.graph();
+        let there = at.at() < graph.card_count() && graph.id(at) == id;
+        let found = if there { Some(at) } else { graph.find(id) };
+        found.filter(|ix| self.has(*ix))
     }
 
     /// The edges in force between cards that are there, added ones of the overlay included.
     fn edges(&self) -> impl Iterator<Item = EdgeIx> {
         let cards = self.bound.graph().cards().filter(|ix| self.has(*ix));
         cards.flat_map(|ix| {
-            let links = self.bound.links_if(ix, Direction::Out, |record, _| {
-                self.params.relations.contains(record.kind)
-            });
+            let links = self
+                .bound
+                .links_along(ix, Direction::Out, &self.params.relations, |_| true);
             links.filter(|link| self.has(link.other)).map(|link| link.edge)
         })
     }
 
-    fn find_edge(&self, id: Uuid) -> Option<EdgeIx> {
-        let edge = self.bound.graph().find_edge(id)?;
+    fn find_edge(&self, id: Uuid, at: EdgeIx) -> Option<EdgeIx> {
+        let graph = self.bound.graph();
+        let there = (at.0 as usize) < graph.edge_count() && graph.edge_detail(at).id == id;
+        let edge = if there { at } else { graph.find_edge(id)? };
         let record = self.bound.edge(edge);
         (self.has(record.source) && self.has(record.target) && self.bound.counts(edge)).then_some(edge)
     }
@@ -184,7 +190,7 @@ pub fn diff(before: (&Graph, &View), after: (&Graph, &View), params: &Params<'_>
 fn node_diff(old: &Side<'_>, new: &Side<'_>, limit: usize, totals: &mut DiffTotals) -> NodeDiff {
     let (mut added, mut different) = (Vec::new(), Vec::new());
     for ix in new.bound.graph().cards().filter(|ix| new.has(*ix)) {
-        match old.find(new.bound.graph().id(ix)) {
+        match old.find(new.bound.graph().id(ix), ix) {
             None => added.push(ix),
             Some(before) => {
                 let changes = card_changes(&old.bound, before, &new.bound, ix);
@@ -194,7 +200,7 @@ fn node_diff(old: &Side<'_>, new: &Side<'_>, limit: usize, totals: &mut DiffTota
             }
         }
     }
-    let gone = |ix: &NodeIx| old.has(*ix) && new.find(old.bound.graph().id(*ix)).is_none();
+    let gone = |ix: &NodeIx| old.has(*ix) && new.find(old.bound.graph().id(*ix), *ix).is_none();
     let mut removed: Vec<NodeIx> = old.bound.graph().cards().filter(gone).collect();
     (totals.nodes_added, totals.nodes_removed, totals.nodes_changed) = (added.len(), removed.len(), different.len());
     new.bound.sort_by_type(&mut added);
@@ -223,7 +229,7 @@ fn link_diff(old: &Side<'_>, new: &Side<'_>, limit: usize, totals: &mut DiffTota
         let before = if new.bound.is_added(edge) {
             None
         } else {
-            old.find_edge(new.bound.edge_id(edge))
+            old.find_edge(new.bound.edge_id(edge), edge)
         };
         match before {
             None => added.push(edge),
@@ -235,7 +241,7 @@ fn link_diff(old: &Side<'_>, new: &Side<'_>, limit: usize, totals: &mut DiffTota
             }
         }
     }
-    let gone = |edge: &EdgeIx| old.bound.is_added(*edge) || new.find_edge(old.bound.edge_id(*edge)).is_none();
+    let gone = |edge: &EdgeIx| old.bound.is_added(*edge) || new.find_edge(old.bound.edge_id(*edge), *edge).is_none();
     let mut removed: Vec<EdgeIx> = old.edges().filter(gone).collect();
     (totals.links_added, totals.links_removed, totals.links_changed) = (added.len(), removed.len(), different.len());
     added.sort_by_cached_key(|edge| new.bound.edge_key(*edge));

@@ -321,6 +321,20 @@ impl BoundView<'_> {
         cards.sort_by_cached_key(|ix| self.type_key(*ix));
     }
 
+    /// Keeps the first so many by (type, id), in order; answers the others, in none.
+    fn first_by_type(&self, cards: &mut Vec<NodeIx>, room: usize) -> Vec<NodeIx> {
+        let mut others = Vec::new();
+        if room < cards.len() {
+            // Only what is kept needs sorting: a hub's neighbourhood can be the whole landscape.
+            let mut keyed: Vec<_> = cards.iter().map(|ix| (self.type_key(*ix), *ix)).collect();
+            keyed.select_nth_unstable(room);
+            others.extend(keyed.drain(room..).map(|(_, ix)| ix));
+            *cards = keyed.into_iter().map(|(_, ix)| ix).collect();
+        }
+        self.sort_by_type(cards);
+        others
+    }
+
     fn type_key(&self, ix: NodeIx) -> (u32, Uuid) {
         (self.graph().type_rank(self.graph().card_type(ix)), self.graph().id(ix))
     }

@@ -133,12 +133,9 @@ fn of_kind(bound: &BoundView<'_>, kind: &Kind) -> Vec<NodeIx> {
         if kind.any_of.is_empty() {
             return bound.links(card, Direction::Both).next().is_some();
         }
-        wanted.iter().any(|(of, direction)| {
-            bound
-                .links_if(card, *direction, |edge, _| edge.kind == *of)
-                .next()
-                .is_some()
-        })
+        wanted
+            .iter()
+            .any(|(of, direction)| bound.links(card, *direction).any(|link| link.record.kind == *of))
     };
     let typed = bound
         .all_cards()

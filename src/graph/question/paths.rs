@@ -139,6 +139,8 @@ pub fn paths(graph: &Graph, view: &View, params: &Params) -> Paths {
 /// Distances from the target back to the start, then forward along them by the smallest id.
 fn shortest(bound: &BoundView<'_>, params: &Params) -> Option<Vec<(NodeIx, Option<EdgeIx>)>> {
     let mut distance = vec![u32::MAX; bound.graph().card_count()];
+    let seen = NodeSet::new(bound.graph());
+    seen.insert(params.to);
     distance[params.to.at()] = 0;
     let mut level = vec![params.to];
     let mut depth = 0;
@@ -146,10 +148,9 @@ fn shortest(bound: &BoundView<'_>, params: &Params) -> Option<Vec<(NodeIx, Optio
         depth += 1;
         let mut next = Vec::new();
         for card in level {
-            for link in bound.links_if(card, reverse(params.direction), |record, _| {
-                params.relations.contains(record.kind)
-            }) {
-                if distance[link.other.at()] == u32::MAX {
+            let far = |other: NodeIx| !seen.contains(other);
+            for link in bound.links_along(card, reverse(params.direction), &params.relations, far) {
+                if seen.insert(link.other) {
                     distance[link.other.at()] = depth;
                     next.push(link.other);
                 }
@@ -163,10 +164,8 @@ fn shortest(bound: &BoundView<'_>, params: &Params) -> Option<Vec<(NodeIx, Optio
     let mut path = vec![(params.from, None)];
     let mut at = params.from;
     while at != params.to {
-        let closer = bound.links_if(at, params.direction, |record, other| {
-            params.relations.contains(record.kind)
-                && distance[other.at()] != u32::MAX
-                && distance[other.at()] + 1 == distance[at.at()]
+        let closer = bound.links_along(at, params.direction, &params.relations, |other| {
+            distance[other.at()] < distance[at.at()]
         });
         let step = closer.min_by_key(|link| (bound.graph().id(link.other), bound.edge_key(link.edge)))?;
         at = step.other;
@@ -224,13 +223,9 @@ impl<'b, 'a> Search<'b, 'a> {
             if card == self.params.from || self.cut {
                 continue;
             }
-            let relations = &self.params.relations;
-            let links = self
-                .bound
-                .links_if(card, reverse(self.params.direction), |record, other| {
-                    relations.contains(record.kind) && other != self.params.to && !layer.contains(other)
-                });
-            for link in links {
+            let direction = reverse(self.params.direction);
+            let new = |other: NodeIx| other != self.params.to && !layer.contains(other);
+            for link in self.bound.links_along(card, direction, &self.params.relations, new) {
                 self.work += 1;
                 layer.insert(link.other);
                 frontier.push(link.other);
@@ -273,9 +268,7 @@ impl<'b, 'a> Search<'b, 'a> {
             return Rc::clone(known);
         }
         let (bound, params) = (self.bound, self.params);
-        let links = bound.links_if(card, params.direction, |record, _| {
-            params.relations.contains(record.kind)
-        });
+        let links = bound.links_along(card, params.direction, &params.relations, |_| true);
         let mut hops: Vec<(NodeIx, EdgeIx)> = links.map(|link| (link.other, link.edge)).collect();
         hops.sort_by_cached_key(|(other, edge)| (bound.graph().id(*other), bound.edge_key(*edge)));
         hops.dedup_by_key(|(other, _)| *other);

@@ -4,6 +4,9 @@
 //! `filter` is neither returned nor walked through (roots are exempt); `return_filter` only hides. Links are all
 //! relationships of the asked types in force between two returned cards.
 //!
+//! The walk ends with the depth at which the limit left something out: what lies deeper would be left out as well, and in
+//! a dense landscape that is nearly everything. `omitted_nodes` counts what was left out up to that depth.
+//!
 //! Reads: the edges of the asked types within `depth` of the roots, and those between the cards found.
 
 use std::collections::BTreeMap;
@@ -73,7 +76,10 @@ pub struct Traversal {
     pub nodes: Vec<NodeView>,
     /// By (source, target, type, id), in the order of `nodes`.
     pub links: Vec<LinkView>,
-    /// What a limit left out, by card type.
+    /// The depth at which the limit ended the walk; what lies deeper was not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut_at_depth: Option<u32>,
+    /// What a limit left out up to that depth, by card type.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub omitted_by_type: BTreeMap<String, usize>,
     /// How the answer came about.
@@ -87,8 +93,10 @@ pub struct Found {
     pub cards: Vec<(NodeIx, u32)>,
     /// Between two of them.
     pub edges: Vec<EdgeIx>,
-    /// Cards beyond the limit.
+    /// Cards beyond the limit, of the depth at which it ended the walk.
     pub omitted: Vec<NodeIx>,
+    /// That depth.
+    pub cut_at_depth: Option<u32>,
 }
 
 /// Walks, and writes out what it found.
@@ -111,6 +119,7 @@ pub fn traverse(graph: &Graph, view: &View, params: &Params<'_>, palette: &Palet
     Traversal {
         nodes,
         links,
+        cut_at_depth: found.cut_at_depth,
         omitted_by_type,
         metadata,
     }
@@ -134,22 +143,21 @@ pub fn walk(bound: &BoundView<'_>, params: &Params<'_>) -> Found {
     level.retain(|ix| seen.insert(*ix));
     let limit = params.limit_nodes.min(MAX_LIMIT);
     let returned = |ix: &NodeIx| params.return_filter.is_none_or(|filter| filter(graph, *ix));
-    let (mut cards, mut omitted) = (Vec::new(), Vec::new());
+    let (mut cards, mut omitted, mut cut_at_depth) = (Vec::new(), Vec::new(), None);
     for depth in 0..=params.depth {
         let mut shown: Vec<NodeIx> = level.iter().copied().filter(returned).collect();
-        bound.sort_by_type(&mut shown);
-        let room = limit - cards.len();
-        omitted.extend(shown.split_off(room.min(shown.len())));
+        omitted.extend(bound.first_by_type(&mut shown, limit - cards.len()));
         cards.extend(shown.into_iter().map(|ix| (ix, depth)));
-        if level.is_empty() || depth == params.depth {
+        if !omitted.is_empty() {
+            cut_at_depth = Some(depth);
+        }
+        if level.is_empty() || depth == params.depth || cut_at_depth.is_some() {
             break;
         }
         let mut next = Vec::new();
         for from in level {
-            let links = bound.links_if(from, params.direction, |record, other| {
-                params.relations.contains(record.kind) && !seen.contains(other)
-            });
-            for link in links {
+            let new = |other: NodeIx| !seen.contains(other);
+            for link in bound.links_along(from, params.direction, &params.relations, new) {
                 // A card that fails the filter is marked as seen too, so that the filter runs once per card.
                 if seen.insert(link.other) && params.filter.is_none_or(|filter| filter(graph, link.other)) {
                     next.push(link.other);
@@ -159,7 +167,12 @@ pub fn walk(bound: &BoundView<'_>, params: &Params<'_>) -> Found {
         level = next;
     }
     let edges = edges_between(bound, &params.relations, &cards);
-    Found { cards, edges, omitted }
+    Found {
+        cards,
+        edges,
+        omitted,
+        cut_at_depth,
+    }
 }
 
 fn start(bound: &BoundView<'_>, params: &Params<'_>) -> Vec<NodeIx> {
@@ -186,9 +199,7 @@ fn edges_between(bound: &BoundView<'_>, relations: &TypeSet, cards: &[(NodeIx, u
     let mut edges = Vec::new();
     for (ix, _) in cards {
         let first = edges.len();
-        let links = bound.links_if(*ix, Direction::Out, |record, other| {
-            relations.contains(record.kind) && among.contains(other)
-        });
+        let links = bound.links_along(*ix, Direction::Out, relations, |other| among.contains(other));
         edges.extend(links.map(|link| link.edge));
         let target = |edge: EdgeIx| bound.graph().id(bound.edge(edge).target);
         edges[first..].sort_by_cached_key(|edge| (target(*edge), bound.edge_key(*edge)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Graph, NO_EDGES};
 use crate::graph::{
     input::{CardInput, EdgeInput, RelationshipRule},
-    model::{EdgeRecord, NodeIx},
+    model::{EdgeIx, EdgeRecord, NodeIx, Step},
 };
 
 /// Loads a whole landscape: the edges of a card are put together once, at the end, not grown one by one.
@@ -52,35 +52,52 @@ impl GraphBuilder {
     #[must_use]
     pub fn build(mut self) -> Graph {
         let nodes = self.graph.nodes.len();
-        let ends = |end: fn(&EdgeRecord) -> NodeIx| {
-            let mut starts = vec![0u32; nodes + 1];
-            for edge in self.graph.edges.iter() {
-                starts[end(edge).at() + 1] += 1;
-            }
-            for at in 0..nodes {
-                starts[at + 1] += starts[at];
-            }
-            let mut next = starts.clone();
-            let mut lists = vec![0u32; self.graph.edges.len()];
-            for (ix, edge) in self.graph.edges.iter().enumerate() {
-                let slot = &mut next[end(edge).at()];
-                lists[*slot as usize] = ix as u32;
-                *slot += 1;
-            }
-            (starts, lists)
-        };
-        let (out, inc) = (ends(|edge| edge.source), ends(|edge| edge.target));
-        let slice = |(starts, lists): &(Vec<u32>, Vec<u32>), at: usize| -> Arc<[u32]> {
-            match &lists[starts[at] as usize..starts[at + 1] as usize] {
-                [] => Arc::clone(&NO_EDGES),
-                edges => edges.into(),
-            }
-        };
+        let out = self.lists(|edge| (edge.source, edge.target));
+        let inc = self.lists(|edge| (edge.target, edge.source));
         for at in 0..nodes {
             if let Some(node) = self.graph.nodes.get_mut(at) {
-                (node.out, node.inc) = (slice(&out, at), slice(&inc, at));
+                (node.out, node.inc) = (out.of(at), inc.of(at));
             }
         }
         self.graph
+    }
+
+    /// The steps of every card in one direction, given which end of an edge is the card and which the other.
+    fn lists(&self, ends: fn(&EdgeRecord) -> (NodeIx, NodeIx)) -> Lists {
+        let nodes = self.graph.nodes.len();
+        let mut starts = vec![0u32; nodes + 1];
+        for edge in self.graph.edges.iter() {
+            starts[ends(edge).0.at() + 1] += 1;
+        }
+        for at in 0..nodes {
+            starts[at + 1] += starts[at];
+        }
+        let mut next = starts.clone();
+        let nothing = Step {
+            edge: EdgeIx(0),
+            other: NodeIx(0),
+        };
+        let mut steps = vec![nothing; self.graph.edges.len()];
+        for (edge, record) in (0..).map(EdgeIx).zip(self.graph.edges.iter()) {
+            let (card, other) = ends(record);
+            let slot = &mut next[card.at()];
+            steps[*slot as usize] = Step { edge, other };
+            *slot += 1;
+        }
+        Lists { starts, steps }
+    }
+}
+
+struct Lists {
+    starts: Vec<u32>,
+    steps: Vec<Step>,
+}
+
+impl Lists {
+    fn of(&self, at: usize) -> Arc<[Step]> {
+        match &self.steps[self.starts[at] as usize..self.starts[at + 1] as usize] {
+            [] => Arc::clone(&NO_EDGES),
+            steps => steps.into(),
+        }
     }
 }

@@ -21,11 +21,11 @@ use super::{
     interner::{TypeId, Types, Word, Words},
     lifecycle::{Lifecycle, day},
     meaning,
-    model::{CardRecord, DefaultGroup, EdgeDetail, EdgeIx, EdgeMore, EdgeRecord, Node, NodeIx, Text},
+    model::{CardRecord, DefaultGroup, EdgeDetail, EdgeIx, EdgeMore, EdgeRecord, Node, NodeIx, Step, Text},
 };
 
 /// Shared by the many cards without an edge in one direction.
-static NO_EDGES: LazyLock<Arc<[u32]>> = LazyLock::new(|| Arc::new([]));
+static NO_EDGES: LazyLock<Arc<[Step]>> = LazyLock::new(|| Arc::new([]));
 
 /// The landscape at one instant.
 #[derive(Clone, Debug, Default)]
@@ -133,12 +133,12 @@ impl Graph {
 
     /// Every edge that starts from the card, in force or not.
     pub fn edges_from(&self, ix: NodeIx) -> impl Iterator<Item = EdgeIx> {
-        self.node(ix).out.iter().copied().map(EdgeIx)
+        self.node(ix).out.iter().map(|step| step.edge)
     }
 
     /// Every edge that leads to the card, in force or not.
     pub fn edges_to(&self, ix: NodeIx) -> impl Iterator<Item = EdgeIx> {
-        self.node(ix).inc.iter().copied().map(EdgeIx)
+        self.node(ix).inc.iter().map(|step| step.edge)
     }
 
     /// The type of that name, if any card or edge ever had it.
@@ -281,19 +281,19 @@ impl Graph {
 
     fn link(&mut self, edge: EdgeIx, source: NodeIx, target: NodeIx) {
         if let Some(node) = self.nodes.get_mut(source.at()) {
-            node.out = node.out.iter().copied().chain([edge.0]).collect();
+            node.out = node.out.iter().copied().chain([Step { edge, other: target }]).collect();
         }
         if let Some(node) = self.nodes.get_mut(target.at()) {
-            node.inc = node.inc.iter().copied().chain([edge.0]).collect();
+            node.inc = node.inc.iter().copied().chain([Step { edge, other: source }]).collect();
         }
     }
 
     fn unlink(&mut self, edge: EdgeIx, before: EdgeRecord) {
         if let Some(node) = self.nodes.get_mut(before.source.at()) {
-            node.out = node.out.iter().copied().filter(|held| *held != edge.0).collect();
+            node.out = node.out.iter().copied().filter(|held| held.edge != edge).collect();
         }
         if let Some(node) = self.nodes.get_mut(before.target.at()) {
-            node.inc = node.inc.iter().copied().filter(|held| *held != edge.0).collect();
+            node.inc = node.inc.iter().copied().filter(|held| held.edge != edge).collect();
         }
     }
 

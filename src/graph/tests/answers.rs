@@ -216,6 +216,21 @@ fn a_single_point_takes_down_every_application_of_a_capability() {
     assert_eq!(ask(Some("trade")), "web:trade, db2:trade, os1:trade");
 }
 
+#[test]
+fn a_group_that_holds_the_card_itself_adds_nothing() {
+    let graph = world(&["crm SUPPORTS sales", "crm RELIES_ON erp", "erp RELIES_ON crm"])
+        .said("crm RELIES_ON erp", r#"{"redundancy_group":"x"}"#)
+        .said("crm RELIES_ON db1", r#"{"redundancy_group":"x"}"#)
+        .graph();
+    let params = spof::Params {
+        capability: None,
+        limit: 10,
+    };
+    let answer = spof::single_points(&graph, &View::on(today()), &params);
+    let points: Vec<&str> = answer.single_points.iter().map(|point| point.name.as_str()).collect();
+    assert_eq!(points, ["crm", "erp"]);
+}
+
 fn tree(nodes: &[hierarchy::TreeNode]) -> String {
     nodes.iter().fold(String::new(), |text, node| {
         format!("{text}{}({})", node.name, tree(&node.children))

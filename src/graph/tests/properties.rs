@@ -151,7 +151,10 @@ fn check_traverse(
     }
     let mut found: Vec<usize> = depths.keys().copied().filter(|card| card % 7 != modulus).collect();
     found.sort_by_key(|card| (depths[card], oracle.card_type(*card), oracle.id(*card)));
-    let omitted = found.len().saturating_sub(7);
+    // The walk ends with the depth at which the limit is passed.
+    let last = found.get(7).map(|card| depths[card]);
+    let omitted = found.iter().skip(7).filter(|card| Some(depths[*card]) == last).count();
+    assert_eq!(answer.cut_at_depth, last.map(|depth| depth as u32));
     found.truncate(7);
     assert_eq!(
         answer.nodes.iter().map(|node| node.id).collect::<Vec<_>>(),

@@ -220,25 +220,29 @@ pub async fn create_card_type(
     _: NoQuery,
     JsonObject(body): JsonObject,
 ) -> Result<Answer> {
+    let (request, body) = (&request, &body);
     let answer = request
-        .run(&state, &Value::Object(body.clone()), async |conn| {
-            store::bump(conn).await?;
-            let metamodel = store::load(conn).await?;
-            let (new, reason) = read(body.clone(), None, &metamodel)?;
-            if let Some(other) = metamodel.card_type(&new.name) {
-                return Err(Error::new(Code::Conflict, "There is a card type of that name")
-                    .at("name")
-                    .with(json!({ "existing_id": other.id })));
-            }
-            let author = request.author(reason);
-            store::insert_card_type(conn, &author, &new).await?;
-            for rule in reference::common_rules(&new.name) {
-                store::insert_rule(conn, &author, &rule).await?;
-            }
-            let path = format!("/api/v1/config/card-types/{}", new.name);
-            Ok(Answer::json(StatusCode::CREATED, &new)?
-                .versioned(new.version)
-                .located(path))
+        .run(&state, &Value::Object(body.clone()), |conn, _| {
+            Box::pin(async move {
+                store::hold(conn).await?;
+                let metamodel = store::load(conn).await?;
+                let (new, reason) = read(body.clone(), None, &metamodel)?;
+                if let Some(other) = metamodel.card_type(&new.name) {
+                    return Err(Error::new(Code::Conflict, "There is a card type of that name")
+                        .at("name")
+                        .with(json!({ "existing_id": other.id })));
+                }
+                let author = request.author(reason);
+                store::bump(conn).await?;
+                store::insert_card_type(conn, &author, &new).await?;
+                for rule in reference::common_rules(&new.name) {
+                    store::insert_rule(conn, &author, &rule).await?;
+                }
+                let path = format!("/api/v1/config/card-types/{}", new.name);
+                Ok(Answer::json(StatusCode::CREATED, &new)?
+                    .versioned(new.version)
+                    .located(path))
+            })
         })
         .await?;
     settle(&state).await;
@@ -264,24 +268,28 @@ pub async fn update_card_type(
     _: NoQuery,
     JsonObject(body): JsonObject,
 ) -> Result<Answer> {
+    let (request, body, name) = (&request, &body, &name);
     let answer = request
-        .run(&state, &Value::Object(body.clone()), async |conn| {
-            store::bump(conn).await?;
-            let metamodel = store::load(conn).await?;
-            let before = metamodel.card_type(&name).ok_or_else(|| missing(&metamodel, &name))?;
-            if_match.check(before.version)?;
-            let state = json!(before).as_object().cloned().unwrap_or_default();
-            let (after, reason) = read(patched(state, &body, FIXED)?, Some(before), &metamodel)?;
-            if after
-                == (CardType {
-                    version: after.version,
-                    ..before.clone()
-                })
-            {
-                return Ok(Answer::json(StatusCode::OK, before)?.versioned(before.version));
-            }
-            store::update_card_type(conn, &request.author(reason), before, &after).await?;
-            Ok(Answer::json(StatusCode::OK, &after)?.versioned(after.version))
+        .run(&state, &Value::Object(body.clone()), |conn, _| {
+            Box::pin(async move {
+                store::hold(conn).await?;
+                let metamodel = store::load(conn).await?;
+                let before = metamodel.card_type(name).ok_or_else(|| missing(&metamodel, name))?;
+                if_match.check(before.version)?;
+                let state = json!(before).as_object().cloned().unwrap_or_default();
+                let (after, reason) = read(patched(state, body, FIXED)?, Some(before), &metamodel)?;
+                if after
+                    == (CardType {
+                        version: after.version,
+                        ..before.clone()
+                    })
+                {
+                    return Ok(Answer::json(StatusCode::OK, before)?.versioned(before.version));
+                }
+                store::bump(conn).await?;
+                store::update_card_type(conn, &request.author(reason), before, &after).await?;
+                Ok(Answer::json(StatusCode::OK, &after)?.versioned(after.version))
+            })
         })
         .await?;
     settle(&state).await;
@@ -305,26 +313,30 @@ pub async fn delete_card_type(
     Path(name): Path<String>,
     _: NoQuery,
 ) -> Result<Answer> {
+    let (request, name) = (&request, &name);
     let answer = request
-        .run(&state, &Value::Null, async |conn| {
-            store::bump(conn).await?;
+        .run(&state, &Value::Null, |conn, _| {
+            Box::pin(async move {
+            store::hold(conn).await?;
             let metamodel = store::load(conn).await?;
-            let old = metamodel.card_type(&name).ok_or_else(|| missing(&metamodel, &name))?;
+            let old = metamodel.card_type(name).ok_or_else(|| missing(&metamodel, name))?;
             if_match.check(old.version)?;
             if old.builtin {
                 return Err(refuse_builtin("card type"));
             }
-            let edges = store::relationship_types_with(conn, &name).await?;
-            if store::is_used(conn, &name).await? || !edges.is_empty() {
+            let edges = store::relationship_types_with(conn, name).await?;
+            if store::is_used(conn, name).await? || !edges.is_empty() {
                 let message = format!("{name} is in use: by cards (deleted ones count, they may be restored) or by relationship types. Mark it as deprecated instead");
                 return Err(Error::new(Code::HasDependents, message).with(json!({ "relationship_types": edges })));
             }
             let author = request.author(None);
-            for rule in metamodel.rules(&name) {
+            store::bump(conn).await?;
+            for rule in metamodel.rules(name) {
                 store::delete_rule(conn, &author, rule).await?;
             }
             store::delete_card_type(conn, &author, old).await?;
             Ok(Answer::empty())
+            })
         })
         .await?;
     settle(&state).await;

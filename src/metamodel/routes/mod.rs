@@ -79,6 +79,7 @@ pub fn patched(
 }
 
 /// What came with the software cannot be removed.
+#[must_use]
 pub fn refuse_builtin(what: &str) -> Error {
     let message = format!("This {what} came with the software and cannot be removed; mark it as deprecated instead");
     Error::new(Code::Conflict, message).with(serde_json::json!({ "builtin": true }))

@@ -24,8 +24,7 @@ pub struct RuleBody {
     /// Dotted path of the attribute; a last step `*` means every member of the object.
     #[schema(max_length = 200)]
     key: String,
-    #[schema(inline)]
-    #[expect(missing_docs, reason = "flattened")]
+    /// Everything that can be changed later.
     #[serde(flatten)]
     rest: RulePatch,
 }
@@ -112,23 +111,11 @@ pub fn read(
     metamodel: &Metamodel,
 ) -> Result<(Rule, Option<String>)> {
     let mut fields = Fields::new(object);
-    let (card_type, key) = match before {
-        Some(rule) => (rule.card_type.clone(), rule.key.clone()),
-        None => {
-            fields.read_only(&["id", "builtin", "version"]);
-            let card_type = fields.required_text("card_type", 60);
-            if !card_type.is_empty() && metamodel.card_type(&card_type).is_none() {
-                let violation = Violation::new(
-                    "card_type",
-                    ViolationCode::UnknownReference,
-                    "there is no such card type",
-                )
-                .provided(&Value::from(card_type.as_str()))
-                .accepts("did_you_mean", metamodel.similar_types(&card_type));
-                fields.extend([violation]);
-            }
-            (card_type, fields.required_text("key", 200))
-        }
+    let (card_type, key) = if let Some(rule) = before {
+        (rule.card_type.clone(), rule.key.clone())
+    } else {
+        fields.read_only(&["id", "builtin", "version"]);
+        (known_type(&mut fields, metamodel), fields.required_text("key", 200))
     };
     let siblings = metamodel.rules(&card_type);
     let data_type = fields.choice("data_type", &DATA_TYPES.map(|t| (t.name(), t)));
@@ -194,6 +181,21 @@ pub fn read(
     } else {
         Err(Error::validation(wrong))
     }
+}
+
+fn known_type(fields: &mut Fields, metamodel: &Metamodel) -> String {
+    let name = fields.required_text("card_type", 60);
+    if !name.is_empty() && metamodel.card_type(&name).is_none() {
+        let violation = Violation::new(
+            "card_type",
+            ViolationCode::UnknownReference,
+            "there is no such card type",
+        )
+        .provided(&Value::from(name.as_str()))
+        .accepts("did_you_mean", metamodel.similar_types(&name));
+        fields.extend([violation]);
+    }
+    name
 }
 
 fn regex(fields: &mut Fields) -> Option<Pattern> {

@@ -202,18 +202,22 @@ pub async fn create_rule(
         refuse_twin(&metamodel, &rule)?;
         return Ok(Answer::json(StatusCode::OK, &try_out(&mut conn, &rule).await?)?.into_response());
     }
+    let (request, body) = (&request, &body);
     let answer = request
-        .run(&state, &Value::Object(body.clone()), async |conn| {
-            store::bump(conn).await?;
-            let metamodel = store::load(conn).await?;
-            let (rule, reason) = read(body.clone(), None, &metamodel)?;
-            refuse_twin(&metamodel, &rule)?;
-            store::insert_rule(conn, &request.author(reason), &rule).await?;
-            store::request_recompute(conn, &rule.card_type).await?;
-            let path = format!("/api/v1/config/metamodel/rules/{}", rule.id);
-            Ok(Answer::json(StatusCode::CREATED, &rule)?
-                .versioned(rule.version)
-                .located(path))
+        .run(&state, &Value::Object(body.clone()), |conn, _| {
+            Box::pin(async move {
+                store::hold(conn).await?;
+                let metamodel = store::load(conn).await?;
+                let (rule, reason) = read(body.clone(), None, &metamodel)?;
+                refuse_twin(&metamodel, &rule)?;
+                store::bump(conn).await?;
+                store::insert_rule(conn, &request.author(reason), &rule).await?;
+                store::request_recompute(conn, &rule.card_type).await?;
+                let path = format!("/api/v1/config/metamodel/rules/{}", rule.id);
+                Ok(Answer::json(StatusCode::CREATED, &rule)?
+                    .versioned(rule.version)
+                    .located(path))
+            })
         })
         .await?;
     settle(&state).await;
@@ -256,21 +260,25 @@ pub async fn update_rule(
         let (_, after, _) = change(&store::load(&mut conn).await?)?;
         return Ok(Answer::json(StatusCode::OK, &try_out(&mut conn, &after).await?)?.into_response());
     }
+    let (request, change) = (&request, &change);
     let answer = request
-        .run(&state, &Value::Object(body.clone()), async |conn| {
-            store::bump(conn).await?;
-            let (before, after, reason) = change(&store::load(conn).await?)?;
-            if after
-                == (Rule {
-                    version: after.version,
-                    ..before.clone()
-                })
-            {
-                return Ok(Answer::json(StatusCode::OK, &before)?.versioned(before.version));
-            }
-            store::update_rule(conn, &request.author(reason), &before, &after).await?;
-            store::request_recompute(conn, &after.card_type).await?;
-            Ok(Answer::json(StatusCode::OK, &after)?.versioned(after.version))
+        .run(&state, &Value::Object(body.clone()), |conn, _| {
+            Box::pin(async move {
+                store::hold(conn).await?;
+                let (before, after, reason) = change(&store::load(conn).await?)?;
+                if after
+                    == (Rule {
+                        version: after.version,
+                        ..before.clone()
+                    })
+                {
+                    return Ok(Answer::json(StatusCode::OK, &before)?.versioned(before.version));
+                }
+                store::bump(conn).await?;
+                store::update_rule(conn, &request.author(reason), &before, &after).await?;
+                store::request_recompute(conn, &after.card_type).await?;
+                Ok(Answer::json(StatusCode::OK, &after)?.versioned(after.version))
+            })
         })
         .await?;
     settle(&state).await;
@@ -294,18 +302,22 @@ pub async fn delete_rule(
     Path(id): Path<Uuid>,
     _: NoQuery,
 ) -> Result<Answer> {
+    let request = &request;
     let answer = request
-        .run(&state, &Value::Null, async |conn| {
-            store::bump(conn).await?;
-            let metamodel = store::load(conn).await?;
-            let old = metamodel.rule_by_id(id).ok_or_else(|| missing(id))?;
-            if_match.check(old.version)?;
-            if old.builtin {
-                return Err(refuse_builtin("rule"));
-            }
-            store::delete_rule(conn, &request.author(None), old).await?;
-            store::request_recompute(conn, &old.card_type).await?;
-            Ok(Answer::empty())
+        .run(&state, &Value::Null, |conn, _| {
+            Box::pin(async move {
+                store::hold(conn).await?;
+                let metamodel = store::load(conn).await?;
+                let old = metamodel.rule_by_id(id).ok_or_else(|| missing(id))?;
+                if_match.check(old.version)?;
+                if old.builtin {
+                    return Err(refuse_builtin("rule"));
+                }
+                store::bump(conn).await?;
+                store::delete_rule(conn, &request.author(None), old).await?;
+                store::request_recompute(conn, &old.card_type).await?;
+                Ok(Answer::empty())
+            })
         })
         .await?;
     settle(&state).await;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::json;
-use sqlx::{PgConnection, types::Json};
+use sqlx::{Connection, PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{Cardinality, Dependent, EdgeAttribute, Ontology, RelationshipType, Strength, reference};
@@ -178,6 +178,13 @@ async fn record(
 
 /// Brings the built-in rows into the database, after the card types; see [`metamodel::store::seed_reference`].
 pub async fn seed_reference(conn: &mut PgConnection) -> Result<usize> {
+    let mut tx = conn.begin().await?;
+    let written = seed(&mut tx).await?;
+    tx.commit().await?;
+    Ok(written)
+}
+
+async fn seed(conn: &mut PgConnection) -> Result<usize> {
     metamodel::store::lock_seeding(conn).await?;
     let author = Author::system("reference data");
     let present: HashMap<Uuid, RelationshipType> = rows(conn).await?.into_iter().map(|r| (r.id, r)).collect();

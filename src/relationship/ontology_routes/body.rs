@@ -28,7 +28,7 @@ pub struct RelationshipTypeBody {
     /// The type of the edge.
     #[schema(pattern = "^[A-Z][A-Z0-9_]{0,59}$")]
     r#type: String,
-    #[expect(missing_docs, reason = "flattened")]
+    /// Everything that can be changed later.
     #[serde(flatten)]
     rest: RelationshipTypePatch,
 }
@@ -71,51 +71,79 @@ pub fn read(
     ontology: &Ontology,
 ) -> Result<(RelationshipType, Option<String>)> {
     let mut fields = Fields::new(object);
-    let (source_type, kind) = match before {
-        Some(row) => (row.source_type.clone(), row.kind.clone()),
-        None => {
-            fields.read_only(&["id", "builtin", "version"]);
-            let source_type = fields.required_text("source_type", 60);
-            known_type("source_type", &source_type, metamodel, &mut fields);
-            (source_type, kind(&mut fields))
-        }
+    let (source_type, kind) = if let Some(row) = before {
+        (row.source_type.clone(), row.kind.clone())
+    } else {
+        fields.read_only(&["id", "builtin", "version"]);
+        let source_type = fields.required_text("source_type", 60);
+        known_type("source_type", &source_type, metamodel, &mut fields);
+        (source_type, kind(&mut fields))
     };
     let any_was_said = fields.has("target_types");
     let target_types = fields.texts("target_types", 100, 60).unwrap_or_default();
     if !any_was_said && before.is_none() {
-        fields.refuse("target_types", ViolationCode::Required, "is required; an empty list means any", None);
+        fields.refuse(
+            "target_types",
+            ViolationCode::Required,
+            "is required; an empty list means any",
+            None,
+        );
     }
     for (index, target) in target_types.iter().enumerate() {
         known_type(&format!("target_types[{index}]"), target, metamodel, &mut fields);
         if target_types[..index].contains(target) {
-            fields.refuse(&format!("target_types[{index}]"), ViolationCode::NotAllowedHere, "is listed twice", None);
+            fields.refuse(
+                &format!("target_types[{index}]"),
+                ViolationCode::NotAllowedHere,
+                "is listed twice",
+                None,
+            );
         }
     }
-    let cardinalities = [Cardinality::ManyToMany, Cardinality::OneToMany, Cardinality::ManyToOne, Cardinality::OneToOne];
+    let cardinalities = [
+        Cardinality::ManyToMany,
+        Cardinality::OneToMany,
+        Cardinality::ManyToOne,
+        Cardinality::OneToOne,
+    ];
     let last = ontology.rows().iter().map(|row| row.position).max().unwrap_or(0);
     let row = RelationshipType {
         id: before.map_or_else(Uuid::now_v7, |b| b.id),
         source_type,
         kind,
         target_types,
-        cardinality: fields.choice("cardinality", &cardinalities.map(|c| (c.name(), c))).unwrap_or(Cardinality::ManyToMany),
+        cardinality: fields
+            .choice("cardinality", &cardinalities.map(|c| (c.name(), c)))
+            .unwrap_or(Cardinality::ManyToMany),
         acyclic: fields.boolean("acyclic").unwrap_or(false),
         inverse_label: fields.required_text("inverse_label", 100),
         dependent: fields
-            .choice("dependent", &[Dependent::Source, Dependent::Target, Dependent::None].map(|d| (d.name(), d)))
+            .choice(
+                "dependent",
+                &[Dependent::Source, Dependent::Target, Dependent::None].map(|d| (d.name(), d)),
+            )
             .unwrap_or(Dependent::None),
         strength: fields.choice("strength", &[Strength::Hard, Strength::Soft].map(|s| (s.name(), s))),
         attributes: attributes(&mut fields),
         builtin: before.is_some_and(|b| b.builtin),
         deprecated: fields.boolean("deprecated").unwrap_or(false),
-        position: fields.integer("position", 0, 1_000_000).and_then(|p| i32::try_from(p).ok()).unwrap_or(last + 10),
+        position: fields
+            .integer("position", 0, 1_000_000)
+            .and_then(|p| i32::try_from(p).ok())
+            .unwrap_or(last + 10),
         version: before.map_or(1, |b| b.version + 1),
     };
     let reason = fields.text("change_reason", MAX_REASON);
     if (row.dependent == Dependent::None) != row.strength.is_none() {
         let (code, message) = match row.strength {
-            Some(_) => (ViolationCode::NotAllowedHere, "has no meaning where neither end depends on the other"),
-            None => (ViolationCode::Required, "is required where one end depends on the other: hard or soft"),
+            Some(_) => (
+                ViolationCode::NotAllowedHere,
+                "has no meaning where neither end depends on the other",
+            ),
+            None => (
+                ViolationCode::Required,
+                "is required where one end depends on the other: hard or soft",
+            ),
         };
         fields.refuse("strength", code, message, None);
     }
@@ -124,7 +152,11 @@ pub fn read(
         fields.refuse("acyclic", ViolationCode::NotAllowedHere, message, None);
     }
     let wrong = fields.finish();
-    if wrong.is_empty() { Ok((row, reason)) } else { Err(Error::validation(wrong)) }
+    if wrong.is_empty() {
+        Ok((row, reason))
+    } else {
+        Err(Error::validation(wrong))
+    }
 }
 
 fn known_type(field: &str, name: &str, metamodel: &Metamodel, fields: &mut Fields) {
@@ -139,7 +171,9 @@ fn known_type(field: &str, name: &str, metamodel: &Metamodel, fields: &mut Field
 fn kind(fields: &mut Fields) -> String {
     let kind = fields.required_text("type", 60);
     let written = kind.starts_with(|c: char| c.is_ascii_uppercase())
-        && kind.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+        && kind
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
     if !kind.is_empty() && !written {
         let pattern = "^[A-Z][A-Z0-9_]{0,59}$";
         let violation = Violation::new("type", ViolationCode::PatternMismatch, format!("must match {pattern}"))
@@ -163,9 +197,19 @@ fn attributes(fields: &mut Fields) -> BTreeMap<String, EdgeAttribute> {
             && name.starts_with(|c: char| c.is_ascii_alphabetic())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !named {
-            fields.refuse(&field, ViolationCode::PatternMismatch, "is a name of letters, digits and _, at most 60", None);
+            fields.refuse(
+                &field,
+                ViolationCode::PatternMismatch,
+                "is a name of letters, digits and _, at most 60",
+                None,
+            );
         } else if RESERVED.contains(&name.as_str()) {
-            fields.refuse(&field, ViolationCode::NotAllowedHere, "has its own meaning on every relationship", None);
+            fields.refuse(
+                &field,
+                ViolationCode::NotAllowedHere,
+                "has its own meaning on every relationship",
+                None,
+            );
         } else {
             typed.extend(attribute(&field, &value, fields).map(|attribute| (name, attribute)));
         }
@@ -175,7 +219,12 @@ fn attributes(fields: &mut Fields) -> BTreeMap<String, EdgeAttribute> {
 
 fn attribute(field: &str, value: &Value, fields: &mut Fields) -> Option<EdgeAttribute> {
     let Some(object) = value.as_object() else {
-        fields.refuse(field, ViolationCode::WrongType, "must be {options, several, default}", Some(value));
+        fields.refuse(
+            field,
+            ViolationCode::WrongType,
+            "must be {options, several, default}",
+            Some(value),
+        );
         return None;
     };
     let mut inner = Fields::within(field, object.clone());
@@ -185,9 +234,23 @@ fn attribute(field: &str, value: &Value, fields: &mut Fields) -> Option<EdgeAttr
         default: inner.text("default", 100),
     };
     if attribute.options.is_empty() || attribute.options.iter().any(|option| option.trim().is_empty()) {
-        inner.refuse("options", ViolationCode::Required, "are required, and none may be blank", None);
-    } else if attribute.default.as_ref().is_some_and(|default| !attribute.options.contains(default)) {
-        inner.refuse("default", ViolationCode::NotInOptions, "is not one of the options", None);
+        inner.refuse(
+            "options",
+            ViolationCode::Required,
+            "are required, and none may be blank",
+            None,
+        );
+    } else if attribute
+        .default
+        .as_ref()
+        .is_some_and(|default| !attribute.options.contains(default))
+    {
+        inner.refuse(
+            "default",
+            ViolationCode::NotInOptions,
+            "is not one of the options",
+            None,
+        );
     }
     let wrong = inner.finish();
     let good = wrong.is_empty();

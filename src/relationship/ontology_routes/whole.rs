@@ -53,7 +53,10 @@ pub struct TypeMetamodel {
 }
 
 fn ruled(metamodel: &Metamodel, card_type: &CardType) -> RuledType {
-    RuledType { card_type: card_type.clone(), rules: metamodel.rules(&card_type.name).to_vec() }
+    RuledType {
+        card_type: card_type.clone(),
+        rules: metamodel.rules(&card_type.name).to_vec(),
+    }
 }
 
 /// The whole metamodel
@@ -63,16 +66,32 @@ fn ruled(metamodel: &Metamodel, card_type: &CardType) -> RuledType {
     responses((status = 200, description = "Card types, rules and relationship types", body = WholeMetamodel, headers(("ETag" = String))), (status = 304, description = "You have it already")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
-pub async fn get_metamodel(State(state): State<AppState>, _: Allowed<right::View>, headers: HeaderMap, _: NoQuery) -> Result<Response> {
+pub async fn get_metamodel(
+    State(state): State<AppState>,
+    _: Allowed<right::View>,
+    headers: HeaderMap,
+    _: NoQuery,
+) -> Result<Response> {
     current(&state, &headers).await?;
     let (metamodel, ontology) = (state.metamodel.load(), state.ontology.load());
-    let mut card_types: Vec<RuledType> = metamodel.card_types().map(|card_type| ruled(&metamodel, card_type)).collect();
+    let mut card_types: Vec<RuledType> = metamodel
+        .card_types()
+        .map(|card_type| ruled(&metamodel, card_type))
+        .collect();
     card_types.sort_by_key(|t| t.card_type.position);
     let mut relationship_types = ontology.rows().to_vec();
     relationship_types.sort_by_key(|row| row.position);
     // The ontology is read a moment later; the newer of the two versions covers both.
     let metamodel_version = metamodel.version().max(ontology.version());
-    validated(&headers, None, &WholeMetamodel { metamodel_version, card_types, relationship_types })
+    validated(
+        &headers,
+        None,
+        &WholeMetamodel {
+            metamodel_version,
+            card_types,
+            relationship_types,
+        },
+    )
 }
 
 /// The metamodel of one card type
@@ -94,13 +113,19 @@ pub async fn get_metamodel_of_type(
     let Some(card_type) = metamodel.card_type(&name) else {
         let shown: String = name.chars().take(100).collect();
         let close = metamodel.similar_types(&shown);
-        return Err(Error::not_found("card type", &shown).with(json!({ "kind": "card type", "id": shown, "did_you_mean": close })));
+        return Err(Error::not_found("card type", &shown)
+            .with(json!({ "kind": "card type", "id": shown, "did_you_mean": close })));
     };
     let answer = TypeMetamodel {
         metamodel_version: metamodel.version().max(ontology.version()),
         card_type: ruled(&metamodel, card_type),
         outgoing: ontology.from_source(&name).cloned().collect(),
-        incoming: ontology.rows().iter().filter(|row| ontology.takes(row, &name)).cloned().collect(),
+        incoming: ontology
+            .rows()
+            .iter()
+            .filter(|row| ontology.takes(row, &name))
+            .cloned()
+            .collect(),
     };
     validated(&headers, None, &answer)
 }

@@ -84,7 +84,7 @@ impl Spread<'_, '_> {
         let bound = self.reach.bound;
         for from in level {
             let card = self.reach.reached[from].card;
-            for dep in bound.dependents_if(card, |_, other| !self.reach.has(other)) {
+            for dep in bound.dependents_if(card, |other| !self.reach.has(other)) {
                 let offer = Offer {
                     card: dep.other,
                     from,
@@ -138,7 +138,7 @@ impl Spread<'_, '_> {
         for from in level {
             let Reached { card, depth, .. } = self.reach.reached[from];
             if depth < max_depth {
-                let deps = self.reach.bound.dependents_if(card, |_, other| !self.reach.has(other));
+                let deps = self.reach.bound.dependents_if(card, |other| !self.reach.has(other));
                 let soft = deps.filter(|dep| !dep.hard);
                 offers.extend(soft.map(|dep| Offer {
                     card: dep.other,
