@@ -56,10 +56,13 @@ fn assert_disjoint(what: &str, mut intervals: Vec<Validity>) {
 fn digest(landscape: &Landscape) -> String {
     let mut hash = Sha256::new();
     for card in &landscape.plan.order {
-        hash.update(format!("{} {:?}", card_id(&landscape.plan, *card), landscape.card(*card)));
+        let body = serde_json::Value::Object(landscape.card(*card).to_body());
+        hash.update(format!("{} {body}\n", card_id(&landscape.plan, *card)));
     }
     for (n, edge) in landscape.edges.iter().enumerate() {
-        hash.update(format!("{} {edge:?}", edge_id(landscape.plan.seed, n as u32)));
+        let (id, body) = (edge_id(landscape.plan.seed, n as u32), serde_json::Value::Object(edge.draft().to_body()));
+        let [source, target] = [edge.source, edge.target].map(|card| card_id(&landscape.plan, card));
+        hash.update(format!("{id} {source} {} {target} {body}\n", edge.kind));
     }
     hex::encode(hash.finalize())
 }
