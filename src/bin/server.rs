@@ -79,13 +79,18 @@ async fn run(config: Config) -> Result<()> {
     let listener = bind(server.address(), "API_PORT").await?;
     let address = listener.local_addr().map_err(Error::internal)?;
     let closed = CancellationToken::new();
-    let grace = server.shutdown_grace - notice;
+    let grace = server.shutdown_grace.saturating_sub(notice);
     let serving = tokio::spawn(serve(listener, gate.router(), closed.clone(), grace));
     let metrics = if telemetry.metrics_enabled {
         let handle = telemetry::install(&config.application.version).map_err(Error::internal)?;
         let listener = bind(telemetry.metrics_address(), "METRICS_PORT").await?;
         // Until the very end, so that the last numbers can be fetched.
-        tokio::spawn(serve(listener, metrics_gate.router(), CancellationToken::new(), Duration::ZERO));
+        tokio::spawn(serve(
+            listener,
+            metrics_gate.router(),
+            CancellationToken::new(),
+            Duration::ZERO,
+        ));
         tokio::spawn(telemetry::upkeep(handle.clone()));
         Some(handle)
     } else {
@@ -132,7 +137,11 @@ async fn run(config: Config) -> Result<()> {
 /// How long load balancers get to notice that this instance is not ready any more before it stops accepting: in
 /// production a few of their probes, elsewhere nobody wants to wait.
 fn notice(config: &Config) -> Duration {
-    let most = Duration::from_millis(if config.application.env.is_production() { 5_000 } else { 250 });
+    let most = Duration::from_millis(if config.application.env.is_production() {
+        5_000
+    } else {
+        250
+    });
     most.min(config.server.shutdown_grace / 5)
 }
 
@@ -157,8 +166,7 @@ async fn start(config: &Config, gate: &Gate) -> Result<AppState> {
             let status = migrate::check_compatible(&mut conn).await?;
             if status.pending() > 0 {
                 let (missing, all) = (status.pending(), status.steps.len());
-                let place = store::place(&options);
-                let text = format!("{place} lacks {missing} of {all} migrations: run `migrate`");
+                let text = format!("{missing} of {all} migrations are not applied: run `migrate`");
                 return Err(Error::new(Code::ServiceUnavailable, text));
             }
             gate.wait_for("the graph is being loaded".to_owned());
@@ -171,10 +179,25 @@ async fn start(config: &Config, gate: &Gate) -> Result<AppState> {
         };
         // Once per reason, not once per second.
         if said != error.message {
-            tracing::warn!(error = &error as &dyn std::error::Error, "waiting: {}", error.message);
+            let database = store::place(&options);
+            tracing::warn!(
+                database,
+                error = &error as &dyn std::error::Error,
+                "waiting: {}",
+                error.message
+            );
             said.clone_from(&error.message);
         }
-        gate.wait_for(error.message);
+        // Everybody may ask whether the server is ready, and not everybody is to know where the database is.
+        let missing = error
+            .details
+            .as_ref()
+            .is_some_and(|details| details["dependency"] == "database");
+        gate.wait_for(if missing {
+            "the database does not answer".to_owned()
+        } else {
+            error.message
+        });
         tokio::time::sleep(AGAIN).await;
     }
 }
@@ -190,7 +213,11 @@ async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> {
                 format!("This user may not listen on port {port}; choose one above 1023 with {key}")
             }
             std::io::ErrorKind::AddrNotAvailable => {
-                format!("{} is no address of this machine; see {}", address.ip(), key.replace("PORT", "HOST"))
+                format!(
+                    "{} is no address of this machine; see {}",
+                    address.ip(),
+                    key.replace("PORT", "HOST")
+                )
             }
             _ => format!("Cannot listen on {address}"),
         };
@@ -228,11 +255,17 @@ async fn ask_whether_alive(config: &Config) -> Result<()> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut address = config.server.address();
     if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+        address.set_ip(if address.is_ipv4() {
+            [127, 0, 0, 1].into()
+        } else {
+            std::net::Ipv6Addr::LOCALHOST.into()
+        });
     }
     let exchange = async {
         let mut stream = tokio::net::TcpStream::connect(address).await?;
-        stream.write_all(b"GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n").await?;
+        stream
+            .write_all(b"GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            .await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         Ok::<_, std::io::Error>(answer)
@@ -241,12 +274,20 @@ async fn ask_whether_alive(config: &Config) -> Result<()> {
     let answer = match tokio::time::timeout(PROBE, exchange).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(failed(format!("{address} does not answer: {error}"))),
-        Err(_) => return Err(failed(format!("{address} does not answer within {} s", PROBE.as_secs()))),
+        Err(_) => {
+            return Err(failed(format!(
+                "{address} does not answer within {} s",
+                PROBE.as_secs()
+            )));
+        }
     };
     // Where health checks are switched off, any answer at all is a sign of life.
     match answer.split(' ').nth(1) {
         Some("200") => Ok(()),
         Some(_) if !config.telemetry.health_check_enabled => Ok(()),
-        _ => Err(failed(format!("{address} answers: {}", answer.lines().next().unwrap_or("nothing")))),
+        _ => Err(failed(format!(
+            "{address} answers: {}",
+            answer.lines().next().unwrap_or("nothing")
+        ))),
     }
 }
