@@ -27,7 +27,8 @@ fn slices() -> OpenApiRouter<AppState> {
         .merge(metamodel::routes())
         .merge(card::routes())
         .merge(relationship::routes())
-        .merge(landscape::routes());
+        .merge(landscape::routes())
+        .merge(graph::routes());
     OpenApiRouter::with_openapi(document::base())
         .nest("/api/v1", api)
         .merge(health::routes())

@@ -254,7 +254,7 @@ mod tests {
     fn activity_is_noted_once_in_a_while() {
         let cache = SessionCache::default();
         remember(&cache, 10, Some(&standing(1, &[])));
-        let at = |seconds| DateTime::from_timestamp(1_800_000_000_i64 + seconds, 0).unwrap();
+        let at = |seconds: i64| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
         assert!(cache.is_note_due(id(10), at(0)));
         assert!(!cache.is_note_due(id(10), at(299)));
         assert!(cache.is_note_due(id(10), at(300)));

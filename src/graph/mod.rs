@@ -11,14 +11,16 @@
 //! * [`view`] says what counts for one question. Every question walks through [`view::BoundView`] and nothing else, so
 //!   validity, presence, visibility and the overlay are decided in one place.
 //! * [`question`] holds one file per question; each is a pure function of `(&Graph, &View, parameters)`.
+//! * [`Embedded`] feeds a `Graph` from Postgres and the change log; [`routes`](fn@routes) ask it over HTTP.
 //!
-//! This part imports neither axum nor sqlx. Who feeds a `Graph` (a whole load, a change-log tail, or an engine that
+//! The others import neither axum nor sqlx. Who feeds a `Graph` (a whole load, a change-log tail, or an engine that
 //! fetches only a neighbourhood) is not its concern: each question's module doc says which neighbourhood it reads.
 
 mod cow;
 mod embedded;
 mod interner;
 mod meaning;
+mod routes;
 mod store;
 
 pub mod input;
@@ -37,5 +39,6 @@ pub use interner::{TypeId, Word};
 pub use lifecycle::{Lifecycle, Phase};
 pub use model::{CardRecord, CriticalitySource, Dependency, EdgeDetail, EdgeIx, EdgeRecord, NodeIx, Tier};
 pub use overlay::{AddedEdge, Overlay};
+pub use routes::routes;
 pub use store::{Graph, GraphBuilder};
 pub use view::{BoundView, Direction, TypeSet, View};

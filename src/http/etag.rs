@@ -48,8 +48,14 @@ pub fn header(etag: &str) -> HeaderValue {
 pub fn validated(headers: &HeaderMap, version: Option<i32>, body: &impl Serialize) -> Result<Response> {
     let bytes = serde_json::to_vec(body).map_err(Error::internal)?;
     let tag = of(version, &bytes);
-    let known = is_known(headers, &tag);
-    let mut response = Response::new(if known { Body::empty() } else { Body::from(bytes) });
+    Ok(respond(headers, &tag, || bytes))
+}
+
+/// [`validated`], for JSON that is written already and has parts its validator leaves out; `body` is only asked for when
+/// the caller does not have it.
+pub fn respond(headers: &HeaderMap, tag: &str, body: impl FnOnce() -> Vec<u8>) -> Response {
+    let known = is_known(headers, tag);
+    let mut response = Response::new(if known { Body::empty() } else { Body::from(body()) });
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     } else {
@@ -58,8 +64,8 @@ pub fn validated(headers: &HeaderMap, version: Option<i32>, body: &impl Serializ
             HeaderValue::from_static("application/json"),
         );
     }
-    response.headers_mut().insert(axum::http::header::ETAG, header(&tag));
-    Ok(response)
+    response.headers_mut().insert(axum::http::header::ETAG, header(tag));
+    response
 }
 
 /// What the caller demands of the version it is about to change.

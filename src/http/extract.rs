@@ -1,5 +1,7 @@
 //! Reading requests: every refusal is the house's error, every unknown query parameter is named.
 
+use std::marker::PhantomData;
+
 use axum::{
     body::{Body, to_bytes},
     extract::{FromRequest, FromRequestParts, Request, rejection::PathRejection},
@@ -8,8 +10,16 @@ use axum::{
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use utoipa::IntoParams;
+use utoipa::{
+    IntoParams,
+    openapi::{
+        RefOr, Schema,
+        path::Parameter,
+        schema::{SchemaType, Type},
+    },
+};
 
+use super::fields::Fields;
 use crate::{
     app::AppState,
     error::{Code, Error, Result},
@@ -180,6 +190,60 @@ impl<T: DeserializeOwned + IntoParams + Send> FromRequestParts<AppState> for Que
         let pairs = pairs(parts, &T::names())?;
         T::read(&pairs).map(Self)
     }
+}
+
+/// Query parameters read one by one ([`super::fields`]), so that all violations come back at once. `T` describes them:
+/// what it calls an integer, a boolean or a list is read as one.
+pub struct QueryFields<T>(pub Fields, pub PhantomData<T>);
+
+impl<T: IntoParams> FromRequestParts<AppState> for QueryFields<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
+        let described = T::into_params(|| None);
+        let names: Vec<String> = described.iter().map(|p| p.name.clone()).collect();
+        let pairs = pairs(parts, &names)?;
+        let mut object = Map::new();
+        for parameter in described {
+            let given = pairs.iter().filter(|(name, _)| *name == parameter.name);
+            let mut values: Vec<&str> = given.map(|(_, value)| value.as_str()).collect();
+            let kind = kind_of(&parameter);
+            if kind == Type::Array && !values.is_empty() {
+                object.insert(parameter.name, values.into());
+                continue;
+            }
+            let Some(last) = values.pop() else { continue };
+            if !values.is_empty() {
+                return Err(Error::invalid("This query parameter can be given only once").at(parameter.name));
+            }
+            object.insert(parameter.name, typed(&kind, last));
+        }
+        Ok(Self(Fields::new(object), PhantomData))
+    }
+}
+
+fn kind_of(parameter: &Parameter) -> Type {
+    let of = |kind: &SchemaType| match kind {
+        SchemaType::Type(kind) => Some(kind.clone()),
+        SchemaType::Array(kinds) => kinds.iter().find(|kind| **kind != Type::Null).cloned(),
+        SchemaType::AnyValue => None,
+    };
+    let kind = match &parameter.schema {
+        Some(RefOr::T(Schema::Object(object))) => of(&object.schema_type),
+        Some(RefOr::T(Schema::Array(_))) => Some(Type::Array),
+        _ => None,
+    };
+    kind.unwrap_or(Type::String)
+}
+
+/// Text that is not what it should be stays text; whoever takes the field says what is wrong with it.
+fn typed(kind: &Type, text: &str) -> Value {
+    let read = match kind {
+        Type::Integer => text.parse::<i64>().ok().map(Value::from),
+        Type::Boolean => text.parse::<bool>().ok().map(Value::from),
+        _ => None,
+    };
+    read.unwrap_or_else(|| text.into())
 }
 
 /// Refuses any query parameter: for routes that take none.

@@ -22,7 +22,7 @@ use crate::{
     auth::{
         Allowed, password, right, secret,
         store::{self, Purpose},
-        user::{Status, User, email_key, take_name},
+        user::{Status, User, take_name},
     },
     error::{Code, Error, ErrorEnvelope, Result},
     http::{
@@ -215,9 +215,7 @@ async fn reset(state: &AppState, request: ResetPassword) -> Result<Response> {
     transaction(&state.db, |conn, _| {
         Box::pin(async move {
             let user = consume(conn, token, Purpose::Reset, id, now).await?;
-            store::set_password(conn, id, Some(hash), None, "password reset", now).await?;
-            store::unlock(conn, &email_key(&user.email)).await?;
-            store::log_user(conn, &by(id), id, "password_reset", user.version, &["password"]).await
+            store::reset_password(conn, &by(id), &user, hash, now).await
         })
     })
     .await?;

@@ -14,7 +14,7 @@ pub use sessions::{
 };
 pub use users::{
     Credentials, Deleted, NewUser, UserFilter, UserPlace, UserSort, count_users, create_user, find_credentials, find_password_hash, find_user, keep_an_admin, list_users, lock_user,
-    log_user, record_login, save_user, set_password, upgrade_password,
+    log_user, record_login, reset_password, save_user, set_password, upgrade_password,
 };
 
 use sqlx::PgConnection;

@@ -137,6 +137,13 @@ pub async fn set_password(
     Ok(())
 }
 
+/// Sets a new password for somebody who lost theirs: all their sessions end, a lock is lifted, the log knows.
+pub async fn reset_password(conn: &mut PgConnection, author: &Author, user: &User, hash: &str, now: DateTime<Utc>) -> Result<()> {
+    set_password(conn, user.id, Some(hash), None, "password reset", now).await?;
+    super::unlock(conn, &user::email_key(&user.email)).await?;
+    log_user(conn, author, user.id, "password_reset", user.version, &["password"]).await
+}
+
 /// Replaces the hash by one of the same password at another cost.
 pub async fn upgrade_password(conn: &mut PgConnection, id: Uuid, old: &str, new: &str) -> Result<()> {
     sqlx::query!("update users set password_hash = $3 where id = $1 and password_hash = $2", id, old, new).execute(conn).await?;
