@@ -6,3 +6,4 @@ mod authorization;
 mod harness;
 mod log;
 mod openapi;
+mod seed;
