@@ -8,3 +8,4 @@ mod harness;
 mod log;
 mod metamodel;
 mod openapi;
+mod seed;
