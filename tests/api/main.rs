@@ -1,6 +1,7 @@
 //! Tests that speak HTTP to the real router over a real database: one binary, mirroring the slices.
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests")]
 
+mod architecture;
 mod auth;
 mod authorization;
 mod bulk;
@@ -21,3 +22,4 @@ mod openapi;
 mod probe;
 mod relationship_changes;
 mod relationships;
+mod seed;
