@@ -273,6 +273,22 @@ impl Error {
         self
     }
 
+    /// The same error seen from outside: `prefix` leads its field and those of its violations.
+    #[must_use]
+    pub fn within(mut self, prefix: &str) -> Self {
+        self.field = Some(match self.field {
+            Some(field) => format!("{prefix}.{field}"),
+            None => prefix.to_owned(),
+        });
+        let violations = self.details.as_mut().and_then(|d| d["violations"].as_array_mut());
+        for violation in violations.into_iter().flatten() {
+            if let Some(field) = violation["field"].as_str() {
+                violation["field"] = json!(format!("{prefix}.{field}"));
+            }
+        }
+        self
+    }
+
     /// Tells the caller when to come back.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {

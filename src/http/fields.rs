@@ -81,6 +81,12 @@ impl Fields {
         self.object.get(name).is_some_and(Value::is_null)
     }
 
+    /// Whether the field was sent as something other than null.
+    #[must_use]
+    pub fn is_given(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// Takes a field as it is; null counts as absent.
     pub fn value(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
@@ -323,6 +329,18 @@ impl Fields {
         } else {
             Err(Error::validation(violations))
         }
+    }
+}
+
+/// [`parse_date`] for serde, absent when empty: chrono itself takes `2026-1-1` and the year 200000.
+pub fn strict_date<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<NaiveDate>, D::Error> {
+    use serde::{Deserialize, de::Error};
+    match Option::<String>::deserialize(value)? {
+        None => Ok(None),
+        Some(text) => match parse_date(&text) {
+            Some(date) => Ok(Some(date)),
+            None => Err(D::Error::custom("a date that exists is expected, as YYYY-MM-DD")),
+        },
     }
 }
 

@@ -209,12 +209,8 @@ impl BulkRequest {
 }
 
 /// Says which operation an error belongs to: its place leads the field and stands in the details.
-fn at_operation(mut error: Error, index: usize) -> Error {
-    let prefix = format!("operations[{index}]");
-    error.field = Some(match error.field {
-        Some(field) => format!("{prefix}.{field}"),
-        None => prefix,
-    });
+fn at_operation(error: Error, index: usize) -> Error {
+    let mut error = error.within(&format!("operations[{index}]"));
     let mut details = error.details.take().unwrap_or_else(|| json!({}));
     if details.is_object() {
         details["operation"] = json!(index);
@@ -293,44 +289,39 @@ async fn run_one(
     if op == Op::Upsert {
         principal.require(Permission::Edit)?;
     }
-    let body = match entity {
-        Entity::Card => fields.object("card"),
-        Entity::Relationship => fields.object("relationship"),
+    let name = match entity {
+        Entity::Card => "card",
+        Entity::Relationship => "relationship",
     };
+    expect_parts(&mut fields, op, name);
+    let body = fields.object(name).unwrap_or_default();
     let target = Reference::read(&mut fields, "id");
     let demand = fields
         .integer("version", 1, i64::from(i32::MAX))
         .map_or(IfMatch::Any, |v| IfMatch::Version(v as i32));
     let tags = fields.texts("tags", MAX_TAGS, MAX_TAG).unwrap_or_default();
-    let needs_body = matches!(op, Op::Create | Op::Update | Op::Upsert);
-    if needs_body && body.is_none() {
-        let name = if entity == Entity::Card { "card" } else { "relationship" };
-        fields.refuse(name, ViolationCode::Required, "is required", None);
-    }
-    if !needs_body && target.is_none() || op == Op::Update && target.is_none() {
-        fields.refuse("id", ViolationCode::Required, "is required", None);
-    }
     fields.done()?;
-    let body = body.unwrap_or_default();
+    let inside = |error: Error| error.within(name);
     match (entity, op) {
-        (Entity::Card, Op::Create) => create_card(writer, body).await,
-        (Entity::Card, Op::Upsert) => upsert_card(writer, body, ids).await,
+        (Entity::Card, Op::Create) => create_card(writer, body).await.map_err(inside),
+        (Entity::Card, Op::Upsert) => upsert_card(writer, body, ids).await.map_err(inside),
         (Entity::Card, op) => {
             let reference = target.ok_or_else(|| Error::invalid("id is required"))?;
-            let id = writer.resolve(&reference, ids).await?;
-            let before = writer.lock_card(id, demand).await?;
-            change_card(writer, op, before, &body, &tags).await
+            let id = writer.resolve(&reference, ids).await.map_err(|e| e.at("id"))?;
+            let before = writer.lock_card(id, demand).await.map_err(|e| at_target(e, "id"))?;
+            let done = change_card(writer, op, before, &body, &tags).await;
+            done.map_err(|e| if op == Op::Update { inside(e) } else { e })
         }
         (Entity::Relationship, Op::Create) => {
-            let edge = read_edge(writer, body, ids).await?;
-            let row = writer.create_relationship(&edge).await?;
+            let edge = read_edge(writer, body, ids).await.map_err(inside)?;
+            let row = writer.create_relationship(&edge).await.map_err(inside)?;
             Ok(Done {
                 status: Status::Created,
                 id: row.id,
                 version: Some(row.version),
             })
         }
-        (Entity::Relationship, Op::Upsert) => upsert_edge(writer, body, ids).await,
+        (Entity::Relationship, Op::Upsert) => upsert_edge(writer, body, ids).await.map_err(inside),
         (Entity::Relationship, Op::Tag | Op::Untag) => Err(Error::validation(vec![crate::error::Violation::new(
             "op",
             ViolationCode::NotAllowedHere,
@@ -339,10 +330,14 @@ async fn run_one(
         (Entity::Relationship, op) => {
             let id = match target {
                 Some(Reference::Id(id)) => id,
-                Some(Reference::Operation(n)) => writer.resolve(&Reference::Operation(n), ids).await?,
+                Some(Reference::Operation(n)) => {
+                    let resolved = writer.resolve(&Reference::Operation(n), ids).await;
+                    resolved.map_err(|e| e.at("id"))?
+                }
                 _ => return Err(Error::invalid("A relationship is named by its id or \"$n\"").at("id")),
             };
-            let before = writer.lock_relationship(id, demand).await?;
+            let locked = writer.lock_relationship(id, demand).await;
+            let before = locked.map_err(|e| at_target(e, "id"))?;
             if op == Op::Delete {
                 writer.archive_relationship(&before).await?;
                 return Ok(Done {
@@ -351,8 +346,43 @@ async fn run_one(
                     version: Some(before.version + 1),
                 });
             }
-            writer.patch_relationship(before, &body).await.map(Done::edge)
+            let patched = writer.patch_relationship(before, &body).await.map_err(inside)?;
+            Ok(Done::edge(patched))
         }
+    }
+}
+
+/// Which parts an operation must have, and which it would drop in silence.
+fn expect_parts(fields: &mut Fields, op: Op, body: &'static str) {
+    let takes_body = matches!(op, Op::Create | Op::Update | Op::Upsert);
+    let takes_target = !matches!(op, Op::Create | Op::Upsert);
+    let takes_tags = matches!(op, Op::Tag | Op::Untag);
+    for (name, takes, needs) in [
+        (body, takes_body, takes_body),
+        ("id", takes_target, takes_target),
+        ("version", takes_target, false),
+        ("tags", takes_tags, takes_tags),
+    ] {
+        let sent = fields.is_given(name);
+        if needs && !sent {
+            fields.refuse(name, ViolationCode::Required, "is required", None);
+        }
+        if sent && !takes {
+            let message = match name {
+                "id" => format!("finds what is changed; to choose a new one's id put it into '{body}'"),
+                _ => "has no meaning for this operation".to_owned(),
+            };
+            fields.refuse(name, ViolationCode::NotAllowedHere, message, None);
+        }
+    }
+}
+
+/// Something that does not exist was not found where its id stands.
+fn at_target(error: Error, field: &str) -> Error {
+    if error.code == Code::NotFound {
+        error.at(field)
+    } else {
+        error
     }
 }
 
@@ -525,12 +555,16 @@ pub(super) async fn read_edge(
     let mut fields = Fields::new(body);
     let edge_type = fields.required_text("type", 60);
     let end = |fields: &mut Fields, name: &'static str, short: &'static str| {
-        let named = Reference::read(fields, short);
-        let by_id = fields.uuid(name).map(Reference::Id);
-        if named.is_none() && by_id.is_none() {
-            fields.refuse(short, ViolationCode::Required, "is required", None);
+        match (fields.is_given(short), fields.is_given(name)) {
+            (false, false) => fields.refuse(short, ViolationCode::Required, "is required", None),
+            (true, true) => {
+                let message = format!("is the same as {name}: give one of them");
+                fields.refuse(short, ViolationCode::NotAllowedHere, message, None);
+            }
+            _ => {}
         }
-        named.or(by_id)
+        let (named, by_id) = (Reference::read(fields, short), fields.uuid(name));
+        named.or(by_id.map(Reference::Id))
     };
     let source = end(&mut fields, "source_id", "source");
     let target = end(&mut fields, "target_id", "target");

@@ -129,13 +129,13 @@ async fn the_first_refusal_undoes_everything_and_names_the_operation() {
     let before = rows(&app).await;
     let nobody = Uuid::now_v7();
     for (bad, status, code, field) in [
-        (create("Interface", "taken"), 409, "CONFLICT", "operations[1].name"),
-        (create("Interface", "first"), 409, "CONFLICT", "operations[1].name"),
+        (create("Interface", "taken"), 409, "CONFLICT", "operations[1].card.name"),
+        (create("Interface", "first"), 409, "CONFLICT", "operations[1].card.name"),
         (
             json!({"op": "update", "id": "$0", "card": {"name": "Taken"}}),
             409,
             "CONFLICT",
-            "operations[1].name",
+            "operations[1].card.name",
         ),
         (
             create("Interfase", "I"),
@@ -171,19 +171,19 @@ async fn the_first_refusal_undoes_everything_and_names_the_operation() {
             edge("create", "$0", "RELIES_ON", "$0"),
             422,
             "SELF_RELATIONSHIP",
-            "operations[1].target_id",
+            "operations[1].relationship.target_id",
         ),
         (
             edge("create", "$0", "RELIES_ON", taken.to_string()),
             422,
             "RELATIONSHIP_NOT_ALLOWED",
-            "operations[1].type",
+            "operations[1].relationship.type",
         ),
         (
             edge("create", "$0", "RELIES_ON", nobody.to_string()),
             404,
             "NOT_FOUND",
-            "operations[1].target_id",
+            "operations[1].relationship.target_id",
         ),
         (
             json!({"op": "delete", "id": taken}),
@@ -448,7 +448,10 @@ async fn what_an_operation_does_not_take_is_refused() {
             .await
             .expect_error(400, "VALIDATION_ERROR");
         let found = violations(&answer);
-        assert!(found.iter().any(|(f, _)| f == field), "{operation}: {found:?}");
+        assert!(
+            found.iter().any(|(f, _)| *f == format!("operations[0].{field}")),
+            "{operation}: {found:?}"
+        );
     }
     for body in [
         json!({}),
