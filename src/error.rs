@@ -355,6 +355,15 @@ impl Error {
         error
     }
 
+    /// Another writer was faster; the same request would fare better now.
+    #[must_use]
+    pub fn lost_race(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let mut error = Self::unavailable("database", Some(source.into()));
+        error.message = "The same rows were written by others at the same time; try again".into();
+        error.details = Some(json!({ "dependency": "database", "retryable": true }));
+        error
+    }
+
     /// The error as the `error` member of an answer or of one item of a bulk result.
     #[must_use]
     pub fn body(&self) -> ErrorBody {

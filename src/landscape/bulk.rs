@@ -1,19 +1,35 @@
 //! Many writes in one request: all or nothing, or each for itself.
 
+mod upsert;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{NewEdge, Reference, Writer, reference};
+use upsert::{refuse_taken, upsert_card, upsert_edge};
+
+use super::{NewEdge, Reference, Writer};
 use crate::{
     auth::{Permission, Principal},
     card::{self, CardDraft, CardRow, MAX_TAG, MAX_TAGS},
     error::{Code, Error, ErrorBody, Result, ViolationCode},
     http::{etag::IfMatch, extract::object, fields::Fields},
-    metamodel::parse_path,
-    relationship::{self, EdgeDraft, RelationshipRow},
+    relationship::{EdgeDraft, RelationshipRow},
 };
+
+/// Batches run beside each other until one loses a race; it then has its second try alone, because two that write the
+/// same cards in different orders would only stand in each other's way again.
+pub async fn queue(conn: &mut PgConnection, attempt: u32) -> Result<()> {
+    let statement = if attempt == 0 {
+        "select pg_advisory_xact_lock_shared(hashtext('archzero batches'))"
+    } else {
+        "select pg_advisory_xact_lock(hashtext('archzero batches'))"
+    };
+    sqlx::query(statement).execute(conn).await?;
+    Ok(())
+}
 
 /// At most this many operations in one request.
 pub const MAX_OPERATIONS: usize = 2000;
@@ -446,105 +462,6 @@ async fn create_card(writer: &mut Writer<'_>, mut body: Map<String, Value>) -> R
     })
 }
 
-/// Finds a taken name before the database does: a failed statement would end the whole batch.
-async fn refuse_taken(writer: &mut Writer<'_>, draft: &CardDraft) -> Result<()> {
-    if crate::metamodel::hierarchical(&draft.card_type) {
-        return Ok(());
-    }
-    match card::store::find_named(writer.conn, &draft.card_type, &draft.name_key)
-        .await?
-        .first()
-    {
-        None => Ok(()),
-        Some(holder) => Err(card::store::name_taken_by(holder.id, &draft.card_type, &draft.name)),
-    }
-}
-
-/// Creates the card, or merges the given fields into the one with the same id, external id, or type and name.
-async fn upsert_card(writer: &mut Writer<'_>, mut body: Map<String, Value>, ids: &[Option<Uuid>]) -> Result<Done> {
-    let id = own_id(&mut body)?;
-    if let Some(existing) = find_existing(writer, id, &body, ids).await? {
-        let before = writer.lock_card(existing, IfMatch::Any).await?;
-        // A path says where the card is, not what it is to be called.
-        if let Some(path) = path_of(&body) {
-            let name = if path.len() > 1 { &before.name } else { &path[0] };
-            body.insert("name".into(), json!(name));
-        }
-        return writer.patch_card(before, &body).await.map(Done::card);
-    }
-    let mut parent = None;
-    if let Some((path, card_type)) = path_of(&body).zip(body.get("type").and_then(Value::as_str)) {
-        if path.len() > 1 {
-            let above = crate::metamodel::format_path(&path[..path.len() - 1]);
-            parent = reference::resolve_name(writer.conn, card_type, &above).await?;
-        }
-        if path.len() == 1 || parent.is_some() {
-            body.insert("name".into(), json!(path[path.len() - 1]));
-        }
-    }
-    let draft = CardDraft::parse(&writer.metamodel, body)?;
-    let row = writer.create_card(id, &draft).await?;
-    if let Some(parent) = parent {
-        let edge = NewEdge {
-            id: None,
-            edge_type: "PARENT_OF".into(),
-            source: parent,
-            target: row.id,
-            draft: EdgeDraft::default(),
-        };
-        writer.create_relationship(&edge).await?;
-    }
-    Ok(Done {
-        status: Status::Created,
-        id: row.id,
-        version: Some(row.version),
-    })
-}
-
-/// The steps of the path by which a body names a capability or an organisation.
-fn path_of(body: &Map<String, Value>) -> Option<Vec<String>> {
-    let card_type = body.get("type").and_then(Value::as_str)?;
-    let name = body.get("name").and_then(Value::as_str)?;
-    let path = parse_path(name);
-    (crate::metamodel::hierarchical(card_type) && !path.is_empty()).then_some(path)
-}
-
-async fn find_existing(
-    writer: &mut Writer<'_>,
-    id: Option<Uuid>,
-    body: &Map<String, Value>,
-    ids: &[Option<Uuid>],
-) -> Result<Option<Uuid>> {
-    if let Some(id) = id {
-        let found = card::store::find_card(writer.conn, id).await?;
-        return Ok(found.filter(|c| c.deleted_at.is_none()).map(|c| c.id));
-    }
-    let external = body
-        .get("attributes")
-        .and_then(|a| a.get("external_ids"))
-        .and_then(Value::as_array);
-    for entry in external.into_iter().flatten() {
-        if let (Some(system), Some(external)) = (entry["system"].as_str(), entry["id"].as_str()) {
-            let reference = Reference::External {
-                system: system.to_owned(),
-                id: external.to_owned(),
-            };
-            match writer.resolve(&reference, ids).await {
-                Ok(found) => return Ok(Some(found)),
-                Err(error) if error.code == Code::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    let (Some(card_type), Some(name)) = (
-        body.get("type").and_then(Value::as_str),
-        body.get("name").and_then(Value::as_str),
-    ) else {
-        return Ok(None);
-    };
-    reference::resolve_name(writer.conn, card_type, name).await
-}
-
 /// Reads a relationship to be created and resolves its ends.
 pub(super) async fn read_edge(
     writer: &mut Writer<'_>,
@@ -581,36 +498,5 @@ pub(super) async fn read_edge(
         source,
         target,
         draft,
-    })
-}
-
-/// Creates the relationship, or merges the given fields into the one with the same ends, type and `valid_from`.
-async fn upsert_edge(writer: &mut Writer<'_>, body: Map<String, Value>, ids: &[Option<Uuid>]) -> Result<Done> {
-    let given: Map<String, Value> = body
-        .iter()
-        .filter(|(name, _)| !["id", "type", "source", "target", "source_id", "target_id"].contains(&name.as_str()))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    let edge = read_edge(writer, body, ids).await?;
-    let existing = relationship::store::active_between(writer.conn, edge.source, &edge.edge_type, edge.target).await?;
-    if let Some(same) = existing.into_iter().find(|e| e.valid_from == edge.draft.validity.from) {
-        // Without a lock when nothing would change: the common case of loading the same data again.
-        let mut merged = Value::Object(EdgeDraft::from(&same).to_body());
-        card::merge(&mut merged, &Value::Object(given.clone()));
-        if merged == Value::Object(EdgeDraft::from(&same).to_body()) {
-            return Ok(Done {
-                status: Status::Unchanged,
-                id: same.id,
-                version: Some(same.version),
-            });
-        }
-        let before = writer.lock_relationship(same.id, IfMatch::Any).await?;
-        return writer.patch_relationship(before, &given).await.map(Done::edge);
-    }
-    let row = writer.create_relationship(&edge).await?;
-    Ok(Done {
-        status: Status::Created,
-        id: row.id,
-        version: Some(row.version),
     })
 }
