@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests")]
 
 mod authorization;
+mod graph;
 mod harness;
 mod log;
 mod openapi;

@@ -141,7 +141,7 @@ pub async fn impact_of_many(
     let question = Question::fresh(&state, &asker).await?;
     let mut fields = Fields::new(body);
     let named = ["ids", "at_location", "of_provider", "on_platform", "by_filter"];
-    if !named.iter().any(|name| fields.has(name)) {
+    if !named.iter().any(|name| fields.gives(name)) {
         let message = "say what fails: ids, at_location, of_provider, on_platform or by_filter";
         fields.refuse("ids", ViolationCode::Required, message, None);
     }
@@ -167,9 +167,18 @@ pub async fn impact_of_many(
             let bound = BoundView::new(graph, &view, &[]);
             failing.extend(roots::matching(&bound, &matcher(condition, view.date)));
         }
-        impact::impact(graph, &view, &Params { roots: failing, ..params })
+        impact::impact(
+            graph,
+            &view,
+            &Params {
+                roots: failing,
+                ..params
+            },
+        )
     };
-    question.answer(&headers, "impact_of_many", Reach::Everything, work).await
+    question
+        .answer(&headers, "impact_of_many", Reach::Everything, work)
+        .await
 }
 
 fn params(fields: &mut Fields) -> Params {

@@ -80,13 +80,15 @@ pub async fn list_paths(
         limit: limit.map_or(MAX_PATHS, |limit| limit as usize),
     };
     question
-        .answer(&headers, "paths", Reach::Around, move |graph| paths::paths(graph, &view, &params))
+        .answer(&headers, "paths", Reach::Around, move |graph| {
+            paths::paths(graph, &view, &params)
+        })
         .await
 }
 
 /// A card that must be named; the nil id stands in until the violations are told.
 fn end(fields: &mut Fields, name: &'static str) -> Uuid {
-    if !fields.has(name) {
+    if !fields.gives(name) {
         fields.refuse(name, ViolationCode::Required, "is required", None);
     }
     fields.uuid(name).unwrap_or_default()
