@@ -413,7 +413,7 @@ async fn impact_of_places_providers_platforms_and_filters() {
     );
     assert_eq!(
         ask(json!({"ids": [land.id("ERP")], "of_provider": land.id("Acme")})).await,
-        ["ERP, Cloud", "Portal 1, Billing 1", "Finance 1, Sales 2, Enterprise 2"]
+        ["ERP, Cloud", "Portal 1, Billing 1", "Finance 1, Enterprise 2, Sales 2"]
     );
     let nothing = json!({"by_filter": {"field": "name", "op": "eq", "value": "nothing"}});
     assert_eq!(ask(nothing).await, ["", "", ""]);

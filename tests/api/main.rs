@@ -6,3 +6,4 @@ mod graph;
 mod harness;
 mod log;
 mod openapi;
+mod oracle;
