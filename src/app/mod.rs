@@ -2,8 +2,10 @@
 
 mod clock;
 mod gauges;
+pub mod program;
 mod router;
 mod tail;
+pub mod upkeep;
 
 use std::{ops::Deref, sync::Arc};
 

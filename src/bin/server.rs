@@ -1,28 +1,29 @@
 //! The server: reads the configuration, opens its ports, waits for the database, loads what it keeps in memory, serves
 //! until it is told to stop.
 
-use std::{process::ExitCode, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use archzero::{
-    app::{self, AppState, Clock, Tail},
+    app::{self, AppState, Clock, Tail, program, upkeep},
     config::Config,
-    error::{Code, Error},
+    error::{Code, Error, Result},
     http::{gate::Gate, health, serve::serve},
+    metamodel::recompute,
     store::{self, migrate},
     telemetry,
 };
 use clap::{Parser, Subcommand};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// How often a start that waits for the database tries again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How long load balancers get to notice that this instance is not ready any more before it stops accepting.
-const NOTICE: Duration = Duration::from_millis(500);
+/// How long a probe waits for its answer.
+const PROBE: Duration = Duration::from_secs(5);
 
 /// Serves the API of Arc Zero. The configuration comes from the environment, see docs/configuration.md.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     /// Check the configuration and exit.
     #[arg(long)]
@@ -33,20 +34,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Ask the server on this machine whether it is ready; for container probes.
+    /// Ask the server on this machine whether it is alive; for container probes.
     Healthcheck,
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let config = match Config::load() {
+    let config = match program::configuration() {
         Ok(config) => config,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
+        Err(code) => return code,
     };
     if arguments.check_config {
         for warning in &config.warnings {
@@ -55,52 +51,39 @@ fn main() -> ExitCode {
         eprintln!("the configuration is valid");
         return ExitCode::SUCCESS;
     }
-    let workers = config.server.workers;
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.server.workers)
         .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("cannot start threads: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let outcome = match arguments.command {
-        Some(Command::Healthcheck) => runtime.block_on(ask_whether_ready(&config)),
-        None => runtime.block_on(run(config)),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let mut cause: Option<&dyn std::error::Error> = Some(error.as_ref());
-            while let Some(error) = cause {
-                eprintln!("{error}");
-                cause = error.source();
-            }
-            ExitCode::FAILURE
-        }
-    }
+        .build();
+    let outcome = runtime.map_err(Error::internal).and_then(|runtime| {
+        let outcome = match arguments.command {
+            Some(Command::Healthcheck) => runtime.block_on(ask_whether_alive(&config)),
+            None => runtime.block_on(run(config)),
+        };
+        // Connections that outlived the grace period are not waited for a second time.
+        runtime.shutdown_background();
+        outcome
+    });
+    program::finish(outcome)
 }
 
-async fn run(config: Config) -> Result<(), Failure> {
-    // Two backends of the TLS library could be linked one day; say which.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    telemetry::init(&config)?;
+async fn run(config: Config) -> Result<()> {
+    telemetry::init(&config).map_err(Error::internal)?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
 
     let (server, telemetry) = (&config.server, &config.telemetry);
+    let notice = notice(&config);
     let gate = Gate::closed(telemetry);
     let metrics_gate = Gate::closed(telemetry);
-    let listener = bind(server.address(), "API_HOST and API_PORT").await?;
-    let address = listener.local_addr()?;
+    let listener = bind(server.address(), "API_PORT").await?;
+    let address = listener.local_addr().map_err(Error::internal)?;
     let closed = CancellationToken::new();
-    let serving = tokio::spawn(serve(listener, gate.router(), closed.clone(), server.shutdown_grace));
+    let grace = server.shutdown_grace.saturating_sub(notice);
+    let serving = tokio::spawn(serve(listener, gate.router(), closed.clone(), grace));
     let metrics = if telemetry.metrics_enabled {
-        let handle = telemetry::install(&config.application.version)?;
-        let listener = bind(telemetry.metrics_address(), "METRICS_HOST and METRICS_PORT").await?;
+        let handle = telemetry::install(&config.application.version).map_err(Error::internal)?;
+        let listener = bind(telemetry.metrics_address(), "METRICS_PORT").await?;
         // Until the very end, so that the last numbers can be fetched.
         tokio::spawn(serve(
             listener,
@@ -115,51 +98,76 @@ async fn run(config: Config) -> Result<(), Failure> {
     };
 
     let state = tokio::select! {
-        state = start(config.clone(), &gate) => state?,
+        state = start(&config, &gate) => state?,
         () = stop.cancelled() => return Ok(()),
     };
     if let Some(handle) = metrics {
-        let path = &telemetry.metrics_path;
-        let router = telemetry::metrics_router(path, handle, app::collectors(&state));
+        let router = telemetry::metrics_router(&telemetry.metrics_path, handle, app::collectors(&state));
         metrics_gate.open(router.merge(health::with_causes(state.clone())));
     }
     gate.open(app::router(&state));
     let finished = CancellationToken::new();
-    let background = [
-        tokio::spawn(Tail::follow(state.clone(), finished.clone())),
-        tokio::spawn(Tail::announce(state.clone(), finished.clone())),
-    ];
+    let mut background = background(&state, &finished);
     tracing::info!(%address, base_url = server.base_url, "ready");
 
-    stop.cancelled().await;
+    // None of the background work ends by itself: without it this instance would go on serving what is no longer true.
+    let failure = tokio::select! {
+        () = stop.cancelled() => None,
+        ended = background.join_next() => Some(ended.and_then(std::result::Result::err)),
+    };
     tracing::info!("stopping");
     state.health.stop();
-    tokio::time::sleep(NOTICE.min(server.shutdown_grace)).await;
+    tokio::time::sleep(notice).await;
     closed.cancel();
-    serving.await?;
+    serving.await.map_err(Error::internal)?;
     // Requests that were still being answered needed these.
     finished.cancel();
-    for task in background {
-        task.await?;
-    }
+    while background.join_next().await.is_some() {}
     state.db.close().await;
-    Ok(())
+    match failure {
+        None => Ok(()),
+        Some(cause) => {
+            let mut error = Error::new(Code::InternalServerError, "Background work ended; the log says why");
+            error.source = cause.map(Into::into);
+            Err(error)
+        }
+    }
+}
+
+/// How long load balancers get to notice that this instance is not ready any more before it stops accepting: in
+/// production a few of their probes, elsewhere nobody wants to wait.
+fn notice(config: &Config) -> Duration {
+    let most = Duration::from_millis(if config.application.env.is_production() {
+        5_000
+    } else {
+        250
+    });
+    most.min(config.server.shutdown_grace / 5)
+}
+
+/// What an instance does besides answering requests.
+fn background(state: &AppState, stop: &CancellationToken) -> JoinSet<()> {
+    let mut work = JoinSet::new();
+    work.spawn(Tail::follow(state.clone(), stop.clone()));
+    work.spawn(Tail::announce(state.clone(), stop.clone()));
+    work.spawn(recompute::follow(state.clone(), stop.clone()));
+    work.spawn(upkeep::follow(state.clone(), stop.clone()));
+    work
 }
 
 /// Waits for the database and its schema, then loads what is kept in memory. Only what waiting cannot mend is an error.
-async fn start(config: Config, gate: &Gate) -> Result<AppState, Failure> {
+async fn start(config: &Config, gate: &Gate) -> Result<AppState> {
+    let options = store::connect_options(&config.database)?;
     let db = store::connect(&config.database)?;
     let mut said = String::new();
     loop {
         let attempt = async {
-            let status = migrate::check_compatible(&mut *db.acquire().await?).await?;
+            let mut conn = store::reach(&options, config.database.connect_timeout).await?;
+            let status = migrate::check_compatible(&mut conn).await?;
             if status.pending() > 0 {
-                let reason = format!(
-                    "{} of {} migrations are not applied",
-                    status.pending(),
-                    status.steps.len()
-                );
-                return Err(Error::new(Code::ServiceUnavailable, reason));
+                let (missing, all) = (status.pending(), status.steps.len());
+                let text = format!("{missing} of {all} migrations are not applied: run `migrate`");
+                return Err(Error::new(Code::ServiceUnavailable, text));
             }
             gate.wait_for("the graph is being loaded".to_owned());
             AppState::with_pool(config.clone(), Clock::default(), db.clone()).await
@@ -167,22 +175,56 @@ async fn start(config: Config, gate: &Gate) -> Result<AppState, Failure> {
         let error = match attempt.await {
             Ok(state) => return Ok(state),
             Err(error) if matches!(error.code, Code::ServiceUnavailable | Code::Timeout) => error,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
         // Once per reason, not once per second.
         if said != error.message {
-            tracing::warn!(error = &error as &dyn std::error::Error, "waiting: {}", error.message);
+            let database = store::place(&options);
+            tracing::warn!(
+                database,
+                error = &error as &dyn std::error::Error,
+                "waiting: {}",
+                error.message
+            );
             said.clone_from(&error.message);
         }
-        gate.wait_for(error.message);
+        // Everybody may ask whether the server is ready, and not everybody is to know where the database is.
+        let missing = error
+            .details
+            .as_ref()
+            .is_some_and(|details| details["dependency"] == "database");
+        gate.wait_for(if missing {
+            "the database does not answer".to_owned()
+        } else {
+            error.message
+        });
         tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn bind(address: std::net::SocketAddr, keys: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| format!("cannot listen on {address} ({keys}): {error}").into())
+async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let port = address.port();
+        let text = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                format!("Port {port} is in use by another program; stop it, or choose another port with {key}")
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                format!("This user may not listen on port {port}; choose one above 1023 with {key}")
+            }
+            std::io::ErrorKind::AddrNotAvailable => {
+                format!(
+                    "{} is no address of this machine; see {}",
+                    address.ip(),
+                    key.replace("PORT", "HOST")
+                )
+            }
+            _ => format!("Cannot listen on {address}"),
+        };
+        let mut explained = Error::new(Code::UnprocessableEntity, text);
+        explained.source = Some(error.into());
+        explained
+    })
 }
 
 async fn stop_on_signal(stop: CancellationToken) {
@@ -194,21 +236,22 @@ async fn stop_on_signal(stop: CancellationToken) {
                 _ = terminate.recv() => {}
             }
             stop.cancel();
-            // Whoever asks twice does not want to wait.
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            std::process::exit(130);
+            // Whoever asks twice does not want to wait. The codes are those of shells: 128 and the signal.
+            let code = tokio::select! {
+                _ = interrupt.recv() => 130,
+                _ = terminate.recv() => 143,
+            };
+            tracing::warn!("told twice to stop: stopping at once");
+            std::process::exit(code);
         }
         (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "signals cannot be heard; stop the server by force")
+            tracing::error!(%error, "signals cannot be heard; stop the server by force");
         }
     }
 }
 
 /// One HTTP request by hand: a probe needs no client library.
-async fn ask_whether_ready(config: &Config) -> Result<(), Failure> {
+async fn ask_whether_alive(config: &Config) -> Result<()> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut address = config.server.address();
     if address.ip().is_unspecified() {
@@ -221,18 +264,30 @@ async fn ask_whether_ready(config: &Config) -> Result<(), Failure> {
     let exchange = async {
         let mut stream = tokio::net::TcpStream::connect(address).await?;
         stream
-            .write_all(b"GET /ready HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            .write_all(b"GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n")
             .await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         Ok::<_, std::io::Error>(answer)
     };
-    let answer = tokio::time::timeout(Duration::from_secs(5), exchange)
-        .await
-        .map_err(|_| "no answer within 5 s")??;
-    let status = answer.split(' ').nth(1);
-    if status == Some("200") {
-        return Ok(());
+    let failed = |text: String| Error::new(Code::ServiceUnavailable, text);
+    let answer = match tokio::time::timeout(PROBE, exchange).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => return Err(failed(format!("{address} does not answer: {error}"))),
+        Err(_) => {
+            return Err(failed(format!(
+                "{address} does not answer within {} s",
+                PROBE.as_secs()
+            )));
+        }
+    };
+    // Where health checks are switched off, any answer at all is a sign of life.
+    match answer.split(' ').nth(1) {
+        Some("200") => Ok(()),
+        Some(_) if !config.telemetry.health_check_enabled => Ok(()),
+        _ => Err(failed(format!(
+            "{address} answers: {}",
+            answer.lines().next().unwrap_or("nothing")
+        ))),
     }
-    Err(answer.split("\r\n\r\n").nth(1).unwrap_or("no answer").into())
 }

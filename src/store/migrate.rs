@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::{Executor, PgConnection, migrate::Migrator};
+use sqlx::{
+    AssertSqlSafe, Executor, PgConnection,
+    migrate::{MigrateError, Migrator},
+};
 
 use crate::error::{Code, Error, Result};
 
@@ -81,10 +84,107 @@ pub async fn up(conn: &mut PgConnection) -> Result<Status> {
                 tracing::warn!(attempt, "a table is locked by others; trying again");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            Err(error) => return Err(Error::internal(error)),
+            Err(error) => return Err(explain(conn, error).await),
         }
     }
     status(conn).await
+}
+
+/// What an operator can do about a migration that failed.
+async fn explain(conn: &mut PgConnection, error: MigrateError) -> Error {
+    let (text, lacks_privilege) = match &error {
+        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => {
+            let state = cause
+                .as_database_error()
+                .and_then(|refusal| refusal.code().map(std::borrow::Cow::into_owned));
+            let what = match &error {
+                MigrateError::ExecuteMigration(_, version) => {
+                    format!("Migration {version} failed; nothing of it was applied")
+                }
+                _ => "The migrations could not be applied".to_owned(),
+            };
+            (what, state.as_deref() == Some("42501"))
+        }
+        MigrateError::VersionMismatch(version) => {
+            let text = format!(
+                "Migration {version} was applied in another form than this program has; is this a database of another build?"
+            );
+            (text, false)
+        }
+        other => (format!("The migrations could not be applied: {other}"), false),
+    };
+    let text = if lacks_privilege {
+        let role: String = sqlx::query_scalar("select quote_ident(current_user)")
+            .fetch_one(conn)
+            .await
+            .unwrap_or_default();
+        format!(
+            "{text}. The role {role} lacks a privilege: as the owner of the database, `grant usage, create on schema public to {role}`, \
+             or set DATABASE_MIGRATE_URL to a role that owns the schema"
+        )
+    } else {
+        text
+    };
+    let mut explained = Error::new(Code::UnprocessableEntity, text);
+    explained.source = Some(error.into());
+    explained
+}
+
+/// Creates a database if there is none of that name; `maintenance` is a connection to another one of the server. Tells whether it did.
+pub async fn create_database(maintenance: &mut PgConnection, name: &str) -> Result<bool> {
+    let quoted = name.replace('"', "\"\"");
+    // From the empty template, so that neither its encoding nor what a template holds can get in the way.
+    let statement = format!("create database \"{quoted}\" encoding 'UTF8' template template0");
+    match maintenance.execute(AssertSqlSafe(statement)).await {
+        Ok(_) => Ok(true),
+        Err(error) => {
+            let state = error
+                .as_database_error()
+                .and_then(|refusal| refusal.code().map(std::borrow::Cow::into_owned));
+            match state.as_deref() {
+                // There already, or made by another at the same moment.
+                Some("42P04" | "23505") => Ok(false),
+                Some("42501") => {
+                    let role: String = sqlx::query_scalar("select quote_ident(current_user)")
+                        .fetch_one(maintenance)
+                        .await
+                        .unwrap_or_default();
+                    let text = format!(
+                        "The role {role} may not create databases; as a superuser, `alter role {role} createdb`, or create {name} yourself"
+                    );
+                    let mut explained = Error::new(Code::UnprocessableEntity, text);
+                    explained.source = Some(error.into());
+                    Err(explained)
+                }
+                _ => Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Lets the application's role work with what the owner's role, that of `conn`, has made: everything but to change the
+/// change log or the list of migrations. May be repeated.
+pub async fn grant(conn: &mut PgConnection, role: &str) -> Result<()> {
+    let role = format!("\"{}\"", role.replace('"', "\"\""));
+    let statements = [
+        "grant usage on schema public to $",
+        "grant select, insert, update, delete on all tables in schema public to $",
+        "revoke update, delete on changes from $",
+        "revoke insert, update, delete on _sqlx_migrations from $",
+        "grant usage, select, update on all sequences in schema public to $",
+    ];
+    for statement in statements {
+        let statement = statement.replace('$', &role);
+        if let Err(error) = conn.execute(AssertSqlSafe(statement)).await {
+            let mut explained = Error::new(
+                Code::UnprocessableEntity,
+                format!("The role {role} of DATABASE_URL cannot be given its rights; does it exist?"),
+            );
+            explained.source = Some(error.into());
+            return Err(explained);
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a database that is newer than this program can serve; one that is merely newer is fine (a rolled-back image

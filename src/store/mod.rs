@@ -6,9 +6,11 @@ mod failure;
 pub mod log;
 pub mod migrate;
 mod pool;
+mod reach;
 
 pub use failure::{LOCK_PATIENCE, is_retryable, violates};
-pub use pool::{connect, connect_options};
+pub use pool::{connect, connect_options, migration_options};
+pub use reach::{place, reach};
 
 use std::{marker::PhantomData, time::Duration};
 

@@ -9,17 +9,26 @@ use sqlx::{
 };
 
 use crate::{
-    config::{DatabaseConfig, SslMode},
+    config::{DatabaseConfig, Login, SslMode},
     error::{Error, Result},
 };
 
 /// How one connection is made, from the configuration alone.
 pub fn connect_options(config: &DatabaseConfig) -> Result<PgConnectOptions> {
-    let mut options = PgConnectOptions::from_str(config.url.expose_secret())
-        .map_err(|_| Error::invalid("DATABASE_URL is not a Postgres connection URL"))?
+    options(config, config.application(), "DATABASE_URL")
+}
+
+/// How migrations connect: as the owner of the schema, if the configuration names one.
+pub fn migration_options(config: &DatabaseConfig) -> Result<PgConnectOptions> {
+    options(config, config.migration(), "DATABASE_MIGRATE_URL")
+}
+
+fn options(config: &DatabaseConfig, login: Login<'_>, key: &str) -> Result<PgConnectOptions> {
+    let mut options = PgConnectOptions::from_str(login.url.expose_secret())
+        .map_err(|_| Error::invalid(format!("{key} is not a Postgres connection URL")))?
         .application_name("archzero")
         .statement_cache_capacity(256);
-    if let Some(password) = &config.password {
+    if let Some(password) = login.password {
         options = options.password(password.expose_secret());
     }
     options = options.ssl_mode(match config.ssl_mode {

@@ -43,6 +43,6 @@ mod tests {
         assert!(ids.is_sorted());
         assert!(ids.iter().all(|id| id.get_version_num() == 7));
         assert_ne!(edge_id(1, 5), edge_id(2, 5));
-        assert_eq!(edge_id(1, 0).to_string(), "019b7700-f400-7f8b-9f4c-0000000000");
+        assert_eq!(edge_id(1, 0).to_string(), "019b76da-a800-7823-8006-95afbd5ef5c7");
     }
 }
