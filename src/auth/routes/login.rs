@@ -1,10 +1,6 @@
 //! Logging in.
 
-use axum::{
-    Extension,
-    extract::State,
-    response::Response,
-};
+use axum::{Extension, extract::State, response::Response};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -12,6 +8,7 @@ use uuid::Uuid;
 
 use super::{
     client::Client,
+    password::required_secret,
     view::{LoginAnswer, by, limited, logged_in, session_lifetime},
 };
 use crate::{
@@ -20,9 +17,9 @@ use crate::{
         Authentication,
         attempt::{Counter, try_password},
         lockout, password, store,
-        user::{User, email_key, take_secret},
+        user::{User, email_key},
     },
-    error::{Code, Error, ErrorEnvelope, Result, ViolationCode},
+    error::{Code, Error, ErrorEnvelope, Result},
     http::{extract::JsonObject, fields::Fields},
     store::transaction,
 };
@@ -45,14 +42,14 @@ impl LogIn {
     fn read(object: Map<String, Value>) -> Result<Self> {
         let mut fields = Fields::new(object);
         let email = fields.required_text("email", 320);
-        let sent = fields.has("password");
-        let password = take_secret(&mut fields, "password");
-        if !sent {
-            fields.refuse("password", ViolationCode::Required, "is required", None);
-        }
+        let password = required_secret(&mut fields, "password");
         let cookie = fields.boolean("cookie");
         fields.done()?;
-        Ok(Self { email, password: password.unwrap_or_default(), cookie })
+        Ok(Self {
+            email,
+            password,
+            cookie,
+        })
     }
 }
 
@@ -77,7 +74,13 @@ pub async fn log_in(
 ) -> Result<Response> {
     let request = LogIn::read(body)?;
     let account = lockout::account(&email_key(&request.email));
-    Ok(limited(&state, &account, &client, check(&state, &caller, &client, request)).await)
+    Ok(limited(
+        &state,
+        &account,
+        &client,
+        Box::pin(check(&state, &caller, &client, request)),
+    )
+    .await)
 }
 
 async fn check(state: &AppState, caller: &Authentication, client: &Client, request: LogIn) -> Result<Response> {
@@ -93,20 +96,22 @@ async fn check(state: &AppState, caller: &Authentication, client: &Client, reque
         {
             counter = Counter::known(&key, caller.session_id);
         }
-        let usable = found.filter(|f| f.is_active).and_then(|f| Some((f.user_id, f.password_hash?)));
+        let usable = found
+            .filter(|f| f.is_active)
+            .and_then(|f| Some((f.user_id, f.password_hash?)));
         let hash = usable.as_ref().map(|(_, hash)| hash.clone());
         if !try_password(state, &counter, request.password.clone(), hash).await? {
             break;
         }
         let Some((user, hash)) = usable else { break };
         let now = state.clock.now();
-        let (known_hash, counted) = (&hash, &counter);
+        let (known_hash, under) = (&hash, &counter);
         let begun = transaction(&state.db, |conn, _| {
             Box::pin(async move {
                 if !store::record_login(conn, user, known_hash, now).await? {
                     return Ok(None);
                 }
-                store::clear_failures(conn, &counted.account, &counted.address).await?;
+                store::clear_failures(conn, &under.account, &under.address).await?;
                 begin(conn, state, client, user).await.map(Some)
             })
         })
@@ -114,13 +119,21 @@ async fn check(state: &AppState, caller: &Authentication, client: &Client, reque
         let Some((user, session, token)) = begun else { continue };
         state.tail.wrote();
         renew_hash(state, &user, request.password, &hash).await;
-        return logged_in(state, &user, session, token, request.cookie == Some(true));
+        return logged_in(state, &user, session, &token, request.cookie == Some(true));
     }
-    Err(Error::new(Code::InvalidCredentials, "The e-mail address or the password is wrong"))
+    Err(Error::new(
+        Code::InvalidCredentials,
+        "The e-mail address or the password is wrong",
+    ))
 }
 
 /// Begins a session of the user in the caller's transaction: the user, the session, its refresh token.
-pub async fn begin(conn: &mut PgConnection, state: &AppState, client: &Client, user: Uuid) -> Result<(User, Uuid, String)> {
+pub async fn begin(
+    conn: &mut PgConnection,
+    state: &AppState,
+    client: &Client,
+    user: Uuid,
+) -> Result<(User, Uuid, String)> {
     let now = state.clock.now();
     let session = store::NewSession {
         user_id: user,
@@ -130,7 +143,9 @@ pub async fn begin(conn: &mut PgConnection, state: &AppState, client: &Client, u
         expires_at: now + session_lifetime(state),
     };
     let (session, token) = store::insert_session(conn, &by(user), session).await?;
-    let user = store::find_user(conn, user).await?.ok_or_else(|| Error::not_found("user", user))?;
+    let user = store::find_user(conn, user)
+        .await?
+        .ok_or_else(|| Error::not_found("user", user))?;
     Ok((user, session, token))
 }
 
