@@ -28,7 +28,10 @@ pub fn run(program: impl AsyncFnOnce(Config) -> Result<()>) -> ExitCode {
     };
     let start = || {
         crate::telemetry::init_on_stderr(&config).map_err(Error::internal)?;
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::internal)
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Error::internal)
     };
     finish(start().and_then(|runtime| runtime.block_on(program(config))))
 }
@@ -49,7 +52,10 @@ pub fn finish(outcome: Result<()>) -> ExitCode {
 #[must_use]
 pub fn explain(error: &Error) -> String {
     let mut text = error.message.clone();
-    let violations = error.details.as_ref().and_then(|details| details["violations"].as_array());
+    let violations = error
+        .details
+        .as_ref()
+        .and_then(|details| details["violations"].as_array());
     for violation in violations.into_iter().flatten() {
         let part = |name: &str| violation[name].as_str().unwrap_or_default().to_owned();
         let _ = write!(text, "\n  {}: {}", part("field"), part("message"));
@@ -79,6 +85,9 @@ mod tests {
         let text = explain(&Error::validation(violations.to_vec()));
         assert!(text.ends_with("\n  name: is required\n  type: is required"), "{text}");
         let text = explain(&Error::unavailable("database", Some(sqlx::Error::PoolTimedOut.into())));
-        assert!(text.starts_with("The database does not answer") && text.contains("\n  because: pool timed out"), "{text}");
+        assert!(
+            text.starts_with("The database does not answer") && text.contains("\n  because: pool timed out"),
+            "{text}"
+        );
     }
 }

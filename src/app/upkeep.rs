@@ -30,6 +30,8 @@ pub async fn follow(state: AppState, stop: CancellationToken) {
 
 async fn forget_idempotency_keys(state: &AppState) -> Result<u64> {
     let before = state.clock.now() - IDEMPOTENCY_KEYS;
-    let deleted = sqlx::query!("delete from idempotency_keys where created_at < $1", before).execute(&state.db).await?;
+    let deleted = sqlx::query!("delete from idempotency_keys where created_at < $1", before)
+        .execute(&state.db)
+        .await?;
     Ok(deleted.rows_affected())
 }

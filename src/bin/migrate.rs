@@ -56,7 +56,11 @@ async fn run(config: &Config, arguments: &Arguments) -> Result<()> {
     } else if before.pending() == 0 {
         println!("{place} is up to date: {} migrations applied", applied(&before));
     } else if arguments.dry_run {
-        println!("{place} would get {} of {} migrations:", before.pending(), before.steps.len());
+        println!(
+            "{place} would get {} of {} migrations:",
+            before.pending(),
+            before.steps.len()
+        );
         print_missing_of(&before);
     } else {
         migrate::up(&mut conn).await?;
@@ -79,9 +83,18 @@ fn print_missing_of(status: &Status) {
 }
 
 fn print_status(place: &str, status: &Status) {
-    println!("{place} has {} of {} migrations:", status.steps.len() - status.pending(), status.steps.len());
+    println!(
+        "{place} has {} of {} migrations:",
+        status.steps.len() - status.pending(),
+        status.steps.len()
+    );
     for step in &status.steps {
-        println!("  {}  {:<8}  {}", step.version, if step.applied { "applied" } else { "missing" }, step.description);
+        println!(
+            "  {}  {:<8}  {}",
+            step.version,
+            if step.applied { "applied" } else { "missing" },
+            step.description
+        );
     }
     for version in &status.unknown {
         println!("  {version}  newer     this program does not know it");

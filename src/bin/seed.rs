@@ -8,8 +8,7 @@ use archzero::{
     config::Config,
     error::{Code, Error, Result},
     seed::{
-        demo,
-        reference,
+        demo, reference,
         synthetic::{self, Parameters},
     },
     store::{self, migrate},
@@ -50,7 +49,9 @@ impl Arguments {
     fn parameters(&self) -> Result<Parameters> {
         let given = self.cards.is_some() || self.relationships.is_some() || self.seed.is_some();
         if given && self.sample != Some(Sample::Synthetic) {
-            return Err(Error::invalid("--cards, --relationships and --seed only go with --sample synthetic"));
+            return Err(Error::invalid(
+                "--cards, --relationships and --seed only go with --sample synthetic",
+            ));
         }
         let usual = Parameters::default();
         let cards = self.cards.unwrap_or(usual.cards);
@@ -89,7 +90,10 @@ async fn require_schema(config: &Config) -> Result<()> {
     let _ = conn.close().await;
     if status.pending() > 0 {
         let (missing, all) = (status.pending(), status.steps.len());
-        let text = format!("{} lacks {missing} of {all} migrations: run `migrate` first", store::place(&options));
+        let text = format!(
+            "{} lacks {missing} of {all} migrations: run `migrate` first",
+            store::place(&options)
+        );
         return Err(Error::new(Code::UnprocessableEntity, text));
     }
     Ok(())
@@ -104,7 +108,11 @@ async fn fill(db: &PgPool, sample: Option<Sample>, parameters: Parameters) -> Re
         there.card_types,
         there.rules,
         there.relationship_types,
-        if there.written == 0 { "nothing was missing".to_owned() } else { format!("{} written", there.written) },
+        if there.written == 0 {
+            "nothing was missing".to_owned()
+        } else {
+            format!("{} written", there.written)
+        },
         seconds()
     );
     match sample {
@@ -112,13 +120,21 @@ async fn fill(db: &PgPool, sample: Option<Sample>, parameters: Parameters) -> Re
         Some(Sample::EnterpriseDemo) => {
             let demo::Outcome { cards, relationships } = demo::load(db).await?;
             for (what, counts) in [("cards", cards), ("relationships", relationships)] {
-                let demo::Counts { created, present, deleted } = counts;
+                let demo::Counts {
+                    created,
+                    present,
+                    deleted,
+                } = counts;
                 println!("enterprise-demo: {created} {what} created, {present} there already, {deleted} left deleted");
             }
             println!("enterprise-demo: done ({:.1} s)", seconds());
         }
         Some(Sample::Synthetic) => {
-            let Parameters { cards, relationships, seed } = parameters;
+            let Parameters {
+                cards,
+                relationships,
+                seed,
+            } = parameters;
             let done = synthetic::load(db, parameters).await?;
             println!(
                 "synthetic landscape of {cards} cards and {relationships} relationships, seed {seed}: {} cards and {} relationships \

@@ -85,7 +85,12 @@ async fn run(config: Config) -> Result<()> {
         let handle = telemetry::install(&config.application.version).map_err(Error::internal)?;
         let listener = bind(telemetry.metrics_address(), "METRICS_PORT").await?;
         // Until the very end, so that the last numbers can be fetched.
-        tokio::spawn(serve(listener, metrics_gate.router(), CancellationToken::new(), Duration::ZERO));
+        tokio::spawn(serve(
+            listener,
+            metrics_gate.router(),
+            CancellationToken::new(),
+            Duration::ZERO,
+        ));
         tokio::spawn(telemetry::upkeep(handle.clone()));
         Some(handle)
     } else {
@@ -132,7 +137,11 @@ async fn run(config: Config) -> Result<()> {
 /// How long load balancers get to notice that this instance is not ready any more before it stops accepting: in
 /// production a few of their probes, elsewhere nobody wants to wait.
 fn notice(config: &Config) -> Duration {
-    let most = Duration::from_millis(if config.application.env.is_production() { 5_000 } else { 250 });
+    let most = Duration::from_millis(if config.application.env.is_production() {
+        5_000
+    } else {
+        250
+    });
     most.min(config.server.shutdown_grace / 5)
 }
 
@@ -190,7 +199,11 @@ async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> {
                 format!("This user may not listen on port {port}; choose one above 1023 with {key}")
             }
             std::io::ErrorKind::AddrNotAvailable => {
-                format!("{} is no address of this machine; see {}", address.ip(), key.replace("PORT", "HOST"))
+                format!(
+                    "{} is no address of this machine; see {}",
+                    address.ip(),
+                    key.replace("PORT", "HOST")
+                )
             }
             _ => format!("Cannot listen on {address}"),
         };
@@ -228,11 +241,17 @@ async fn ask_whether_alive(config: &Config) -> Result<()> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut address = config.server.address();
     if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+        address.set_ip(if address.is_ipv4() {
+            [127, 0, 0, 1].into()
+        } else {
+            std::net::Ipv6Addr::LOCALHOST.into()
+        });
     }
     let exchange = async {
         let mut stream = tokio::net::TcpStream::connect(address).await?;
-        stream.write_all(b"GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n").await?;
+        stream
+            .write_all(b"GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            .await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         Ok::<_, std::io::Error>(answer)
@@ -241,12 +260,20 @@ async fn ask_whether_alive(config: &Config) -> Result<()> {
     let answer = match tokio::time::timeout(PROBE, exchange).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(failed(format!("{address} does not answer: {error}"))),
-        Err(_) => return Err(failed(format!("{address} does not answer within {} s", PROBE.as_secs()))),
+        Err(_) => {
+            return Err(failed(format!(
+                "{address} does not answer within {} s",
+                PROBE.as_secs()
+            )));
+        }
     };
     // Where health checks are switched off, any answer at all is a sign of life.
     match answer.split(' ').nth(1) {
         Some("200") => Ok(()),
         Some(_) if !config.telemetry.health_check_enabled => Ok(()),
-        _ => Err(failed(format!("{address} answers: {}", answer.lines().next().unwrap_or("nothing")))),
+        _ => Err(failed(format!(
+            "{address} answers: {}",
+            answer.lines().next().unwrap_or("nothing")
+        ))),
     }
 }

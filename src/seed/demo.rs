@@ -85,7 +85,9 @@ impl File<'_> {
         let mut list = Vec::new();
         for (line, text) in (1..).zip(self.text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
             let place = Place { file: self.name, line };
-            let value = extract::parse::<Value>(text.as_bytes()).and_then(extract::object).and_then(&read);
+            let value = extract::parse::<Value>(text.as_bytes())
+                .and_then(extract::object)
+                .and_then(&read);
             list.push((place, value.map_err(|error| place.explain(error))?));
         }
         Ok(list)
@@ -133,7 +135,10 @@ fn read_card(metamodel: &Metamodel, body: Map<String, Value>) -> Result<CardDraf
 
 fn read_edge(body: Map<String, Value>) -> Result<EdgeLine> {
     let mut fields = Fields::new(body);
-    let (source, target) = (Reference::read(&mut fields, "source"), Reference::read(&mut fields, "target"));
+    let (source, target) = (
+        Reference::read(&mut fields, "source"),
+        Reference::read(&mut fields, "target"),
+    );
     let kind = fields.required_text("type", 60);
     let draft = EdgeDraft::read(&mut fields);
     fields.done()?;
@@ -141,7 +146,12 @@ fn read_edge(body: Map<String, Value>) -> Result<EdgeLine> {
         Some(Reference::Named { card_type, name }) => Ok(Named { card_type, name }),
         _ => Err(Error::invalid(format!("{end} must be {{\"type\", \"name\"}}")).at(end)),
     };
-    Ok(EdgeLine { source: named("source", source)?, kind, target: named("target", target)?, draft })
+    Ok(EdgeLine {
+        source: named("source", source)?,
+        kind,
+        target: named("target", target)?,
+        draft,
+    })
 }
 
 /// The cards of the file, by type and key of the name.
@@ -157,9 +167,12 @@ struct Known {
 async fn write_cards(writer: &mut Writer<'_>, known: &mut Known, cards: Vec<(Place, CardDraft)>) -> Result<Counts> {
     let own_id = |draft: &CardDraft| builtin_id("demo card", &format!("{}/{}", draft.card_type, draft.name_key));
     let ids: Vec<Uuid> = cards.iter().map(|(_, draft)| own_id(draft)).collect();
-    let rows = sqlx::query!(r#"select id, deleted_at is not null "deleted!" from cards where id = any($1)"#, &ids)
-        .fetch_all(writer.conn())
-        .await?;
+    let rows = sqlx::query!(
+        r#"select id, deleted_at is not null "deleted!" from cards where id = any($1)"#,
+        &ids
+    )
+    .fetch_all(writer.conn())
+    .await?;
     let there: HashMap<Uuid, bool> = rows.into_iter().map(|row| (row.id, row.deleted)).collect();
     let mut counts = Counts::default();
     for ((place, draft), id) in cards.into_iter().zip(ids) {
@@ -178,7 +191,10 @@ async fn write_cards(writer: &mut Writer<'_>, known: &mut Known, cards: Vec<(Pla
                     Some(other)
                 }
                 None => {
-                    writer.create_card(Some(id), &draft).await.map_err(|error| place.explain(error))?;
+                    writer
+                        .create_card(Some(id), &draft)
+                        .await
+                        .map_err(|error| place.explain(error))?;
                     known.created.insert(id);
                     counts.created += 1;
                     Some(id)
@@ -198,19 +214,33 @@ async fn namesake(writer: &mut Writer<'_>, draft: &CardDraft) -> Result<Option<U
         [one] => Ok(Some(one.id)),
         several => Err(Error::new(
             Code::Conflict,
-            format!("there are {} cards of type {} called '{}' already", several.len(), draft.card_type, draft.name),
+            format!(
+                "there are {} cards of type {} called '{}' already",
+                several.len(),
+                draft.card_type,
+                draft.name
+            ),
         )),
     }
 }
 
 async fn write_edges(writer: &mut Writer<'_>, known: &Known, edges: Vec<(Place, EdgeLine)>) -> Result<Counts> {
     let own_id = |edge: &EdgeLine| {
-        let from = edge.draft.validity.from.map_or_else(String::new, |date| date.to_string());
+        let from = edge
+            .draft
+            .validity
+            .from
+            .map_or_else(String::new, |date| date.to_string());
         let ((source_type, source), (target_type, target)) = (edge.source.key(), edge.target.key());
-        builtin_id("demo relationship", &format!("{source_type}/{source}/{}/{target_type}/{target}/{from}", edge.kind))
+        builtin_id(
+            "demo relationship",
+            &format!("{source_type}/{source}/{}/{target_type}/{target}/{from}", edge.kind),
+        )
     };
     let ids: Vec<Uuid> = edges.iter().map(|(_, edge)| own_id(edge)).collect();
-    let rows = sqlx::query!("select id, status from relationships where id = any($1)", &ids).fetch_all(writer.conn()).await?;
+    let rows = sqlx::query!("select id, status from relationships where id = any($1)", &ids)
+        .fetch_all(writer.conn())
+        .await?;
     let there: HashMap<Uuid, bool> = rows.into_iter().map(|row| (row.id, row.status == "active")).collect();
     let mut counts = Counts::default();
     for ((place, edge), id) in edges.into_iter().zip(ids) {
@@ -218,7 +248,10 @@ async fn write_edges(writer: &mut Writer<'_>, known: &Known, edges: Vec<(Place, 
             Some(true) => counts.present += 1,
             Some(false) => counts.deleted += 1,
             None => {
-                let count = match write_edge(writer, known, id, edge).await.map_err(|error| place.explain(error))? {
+                let count = match write_edge(writer, known, id, edge)
+                    .await
+                    .map_err(|error| place.explain(error))?
+                {
                     Fate::Created => &mut counts.created,
                     Fate::Present => &mut counts.present,
                     Fate::EndDeleted => &mut counts.deleted,
@@ -237,7 +270,10 @@ enum Fate {
 }
 
 async fn write_edge(writer: &mut Writer<'_>, known: &Known, id: Uuid, edge: EdgeLine) -> Result<Fate> {
-    let (Some(source), Some(target)) = (end(writer, known, &edge.source).await?, end(writer, known, &edge.target).await?) else {
+    let (Some(source), Some(target)) = (
+        end(writer, known, &edge.source).await?,
+        end(writer, known, &edge.target).await?,
+    ) else {
         return Ok(Fate::EndDeleted);
     };
     if !known.created.contains(&source) && !known.created.contains(&target) {
@@ -246,7 +282,13 @@ async fn write_edge(writer: &mut Writer<'_>, known: &Known, id: Uuid, edge: Edge
             return Ok(Fate::Present);
         }
     }
-    let edge = NewEdge { id: Some(id), edge_type: edge.kind, source, target, draft: edge.draft };
+    let edge = NewEdge {
+        id: Some(id),
+        edge_type: edge.kind,
+        source,
+        target,
+        draft: edge.draft,
+    };
     writer.create_relationship(&edge).await?;
     Ok(Fate::Created)
 }
@@ -255,14 +297,20 @@ async fn end(writer: &mut Writer<'_>, known: &Known, named: &Named) -> Result<Op
     if let Some(id) = known.ids.get(&named.key()) {
         return Ok(*id);
     }
-    let reference = Reference::Named { card_type: named.card_type.clone(), name: named.name.clone() };
+    let reference = Reference::Named {
+        card_type: named.card_type.clone(),
+        name: named.name.clone(),
+    };
     writer.resolve(&reference, &[]).await.map(Some)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{metamodel::reference, relationship::ontology::{Ontology, reference::relationship_types}};
+    use crate::{
+        metamodel::reference,
+        relationship::ontology::{Ontology, reference::relationship_types},
+    };
 
     #[test]
     fn every_line_fits_the_metamodel() {
@@ -270,13 +318,21 @@ mod tests {
         let cards = CARDS
             .read(|body| read_card(&metamodel, body))
             .unwrap_or_else(|error| panic!("{error:?}"));
-        let edges = RELATIONSHIPS.read(read_edge).unwrap_or_else(|error| panic!("{error:?}"));
-        let names: HashSet<_> = cards.iter().map(|(_, draft)| (draft.card_type.clone(), draft.name_key.clone())).collect();
+        let edges = RELATIONSHIPS
+            .read(read_edge)
+            .unwrap_or_else(|error| panic!("{error:?}"));
+        let names: HashSet<_> = cards
+            .iter()
+            .map(|(_, draft)| (draft.card_type.clone(), draft.name_key.clone()))
+            .collect();
         assert_eq!(names.len(), cards.len(), "a name comes twice");
         let ontology = Ontology::new(1, relationship_types(), &metamodel);
         for (place, edge) in &edges {
             let line = place.line;
-            assert!(names.contains(&edge.source.key()) && names.contains(&edge.target.key()), "line {line}");
+            assert!(
+                names.contains(&edge.source.key()) && names.contains(&edge.target.key()),
+                "line {line}"
+            );
             let rule = ontology.lookup(&edge.source.card_type, &edge.kind, &edge.target.card_type);
             let rule = rule.unwrap_or_else(|| panic!("line {line}: not in the ontology"));
             assert_eq!(rule.validate_attributes(&edge.draft.attributes), [], "line {line}");
@@ -288,17 +344,32 @@ mod tests {
     fn a_line_that_does_not_fit_is_named() {
         let metamodel = reference::metamodel();
         let read = |text: &str| {
-            let file = File { name: "cards.jsonl", text };
-            file.read(|body| read_card(&metamodel, body)).map(|list| list.len()).map_err(|error| error.message)
+            let file = File {
+                name: "cards.jsonl",
+                text,
+            };
+            file.read(|body| read_card(&metamodel, body))
+                .map(|list| list.len())
+                .map_err(|error| error.message)
         };
         let good = "{\"type\": \"Provider\", \"name\": \"P\"}\n\n";
         assert_eq!(read(good), Ok(1));
-        for (line, word) in [("{\"type\": \"Provider\"}", "name"), ("[1]", "object"), ("{\"type\": ", "JSON")] {
+        for (line, word) in [
+            ("{\"type\": \"Provider\"}", "name"),
+            ("[1]", "object"),
+            ("{\"type\": ", "JSON"),
+        ] {
             let message = read(&format!("{good}{line}\n")).unwrap_err();
-            assert!(message.starts_with("cards.jsonl, line 3: ") && message.contains(word), "{message}");
+            assert!(
+                message.starts_with("cards.jsonl, line 3: ") && message.contains(word),
+                "{message}"
+            );
         }
         let text = "{\"source\": {\"type\": \"Provider\", \"name\": \"P\"}, \"type\": \"X\", \"target\": \"$1\"}";
-        let file = File { name: "edges.jsonl", text };
+        let file = File {
+            name: "edges.jsonl",
+            text,
+        };
         let message = file.read(read_edge).err().unwrap().message;
         assert!(message.starts_with("edges.jsonl, line 1: target"), "{message}");
     }

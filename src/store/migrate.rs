@@ -94,9 +94,13 @@ pub async fn up(conn: &mut PgConnection) -> Result<Status> {
 async fn explain(conn: &mut PgConnection, error: MigrateError) -> Error {
     let (text, lacks_privilege) = match &error {
         MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => {
-            let state = cause.as_database_error().and_then(|refusal| refusal.code().map(std::borrow::Cow::into_owned));
+            let state = cause
+                .as_database_error()
+                .and_then(|refusal| refusal.code().map(std::borrow::Cow::into_owned));
             let what = match &error {
-                MigrateError::ExecuteMigration(_, version) => format!("Migration {version} failed; nothing of it was applied"),
+                MigrateError::ExecuteMigration(_, version) => {
+                    format!("Migration {version} failed; nothing of it was applied")
+                }
                 _ => "The migrations could not be applied".to_owned(),
             };
             (what, state.as_deref() == Some("42501"))
@@ -110,7 +114,10 @@ async fn explain(conn: &mut PgConnection, error: MigrateError) -> Error {
         other => (format!("The migrations could not be applied: {other}"), false),
     };
     let text = if lacks_privilege {
-        let role: String = sqlx::query_scalar("select quote_ident(current_user)").fetch_one(conn).await.unwrap_or_default();
+        let role: String = sqlx::query_scalar("select quote_ident(current_user)")
+            .fetch_one(conn)
+            .await
+            .unwrap_or_default();
         format!(
             "{text}. The role {role} lacks a privilege: as the owner of the database, `grant usage, create on schema public to {role}`, \
              or set DATABASE_MIGRATE_URL to a role that owns the schema"
@@ -131,13 +138,17 @@ pub async fn create_database(maintenance: &mut PgConnection, name: &str) -> Resu
     match maintenance.execute(AssertSqlSafe(statement)).await {
         Ok(_) => Ok(true),
         Err(error) => {
-            let state = error.as_database_error().and_then(|refusal| refusal.code().map(std::borrow::Cow::into_owned));
+            let state = error
+                .as_database_error()
+                .and_then(|refusal| refusal.code().map(std::borrow::Cow::into_owned));
             match state.as_deref() {
                 // There already, or made by another at the same moment.
                 Some("42P04" | "23505") => Ok(false),
                 Some("42501") => {
-                    let role: String =
-                        sqlx::query_scalar("select quote_ident(current_user)").fetch_one(maintenance).await.unwrap_or_default();
+                    let role: String = sqlx::query_scalar("select quote_ident(current_user)")
+                        .fetch_one(maintenance)
+                        .await
+                        .unwrap_or_default();
                     let text = format!(
                         "The role {role} may not create databases; as a superuser, `alter role {role} createdb`, or create {name} yourself"
                     );

@@ -52,7 +52,10 @@ fn explain(options: &PgConnectOptions, error: sqlx::Error) -> Error {
         sqlx::Error::Database(refusal) => refused(options, refusal),
         sqlx::Error::Io(_) => unanswered(options, Some(error)),
         sqlx::Error::Tls(_) => {
-            let text = format!("No TLS connection to {}; see DATABASE_SSL_MODE and DATABASE_SSL_CERT", server(options));
+            let text = format!(
+                "No TLS connection to {}; see DATABASE_SSL_MODE and DATABASE_SSL_CERT",
+                server(options)
+            );
             caused(text, error)
         }
         other => caused(format!("Cannot connect to {}", place(options)), other),
@@ -62,11 +65,20 @@ fn explain(options: &PgConnectOptions, error: sqlx::Error) -> Error {
 fn refused(options: &PgConnectOptions, refusal: Box<dyn DatabaseError>) -> Error {
     let (role, state) = (options.get_username(), refusal.code().unwrap_or_default().into_owned());
     let text = match state.as_str() {
-        "3D000" => format!("There is no database {}; `migrate --create-database` makes it", place(options)),
+        "3D000" => format!(
+            "There is no database {}; `migrate --create-database` makes it",
+            place(options)
+        ),
         "28P01" | "28000" => {
-            format!("{} does not let the role {role} in; see DATABASE_URL and DATABASE_PASSWORD", server(options))
+            format!(
+                "{} does not let the role {role} in; see DATABASE_URL and DATABASE_PASSWORD",
+                server(options)
+            )
         }
-        "42501" => format!("The role {role} may not connect to {}; its owner can grant it", place(options)),
+        "42501" => format!(
+            "The role {role} may not connect to {}; its owner can grant it",
+            place(options)
+        ),
         // Starting, shutting down, or out of connections: it passes.
         "57P01" | "57P02" | "57P03" | "53300" => {
             let mut error = unanswered(options, Some(sqlx::Error::Database(refusal)));
@@ -90,7 +102,11 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_at_home_is_said_after_the_patience() {
-        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(1).username("a").database("arc");
+        let options = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(1)
+            .username("a")
+            .database("arc");
         let began = Instant::now();
         let error = reach(&options, Duration::from_millis(600)).await.unwrap_err();
         assert_eq!(error.code, Code::ServiceUnavailable);

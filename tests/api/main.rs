@@ -3,6 +3,8 @@
 
 mod auth;
 mod authorization;
+mod condition;
 mod harness;
 mod log;
+mod metamodel;
 mod openapi;

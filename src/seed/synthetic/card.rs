@@ -9,8 +9,8 @@ use super::{
     plan::{Kind, Place, Plan},
     rng::{Rng, Stream},
     words::{
-        APPLICATION_ROLES, AREAS, COUNTRIES, CURRENCIES, DATA_NOUNS, FIRST_NAMES, LAST_NAMES, PRODUCTS, Product, TAGS, UNITS,
-        VERBS,
+        APPLICATION_ROLES, AREAS, COUNTRIES, CURRENCIES, DATA_NOUNS, FIRST_NAMES, LAST_NAMES, PRODUCTS, Product, TAGS,
+        UNITS, VERBS,
     },
 };
 use crate::{
@@ -24,7 +24,13 @@ pub(super) fn draft(plan: &Plan, card: u32) -> CardDraft {
     let mut rng = Rng::new(plan.seed, Stream::Card, u64::from(card));
     let number = card - plan.all(kind).start + 1;
     let area = rng.pick(&AREAS);
-    let mut subject = Subject { plan, card, number, area, rng };
+    let mut subject = Subject {
+        plan,
+        card,
+        number,
+        area,
+        rng,
+    };
     let name = subject.name(kind);
     let mut attributes = subject.attributes(kind);
     subject.common_attributes(kind, &mut attributes);
@@ -33,14 +39,20 @@ pub(super) fn draft(plan: &Plan, card: u32) -> CardDraft {
     let application = kind == Kind::Application;
     let fit = |rng: &mut Rng| (application && rng.chance(85)).then(|| rng.pick(&[1, 2, 2, 3, 3, 3, 4]));
     let (functional_fit, technical_fit) = (fit(&mut rng), fit(&mut rng));
-    let tier = rng.pick(&["Tier 1", "Tier 2", "Tier 2", "Tier 3", "Tier 3", "Tier 3", "Tier 4", "Tier 4"]);
+    let tier = rng.pick(&[
+        "Tier 1", "Tier 2", "Tier 2", "Tier 3", "Tier 3", "Tier 3", "Tier 4", "Tier 4",
+    ]);
     let business_criticality = (application && rng.chance(80)).then(|| Tier::parse(tier)).flatten();
     CardDraft {
         card_type: kind.name().to_owned(),
         name_key: name_key(&name),
         description: rng.chance(85).then(|| describe(&mut rng, kind, area)),
         tags: tags(&mut rng),
-        lifecycle: if is_hub(plan, card) || !comes_and_goes(kind) { lasting() } else { lifecycle(&mut rng) },
+        lifecycle: if is_hub(plan, card) || !comes_and_goes(kind) {
+            lasting()
+        } else {
+            lifecycle(&mut rng)
+        },
         name,
         functional_fit,
         technical_fit,
@@ -51,7 +63,10 @@ pub(super) fn draft(plan: &Plan, card: u32) -> CardDraft {
 
 /// Places, units and shelves outlast the things that come and go.
 fn comes_and_goes(kind: Kind) -> bool {
-    !matches!(kind, Kind::Location | Kind::Organization | Kind::BusinessCapability | Kind::Provider | Kind::TechCategory)
+    !matches!(
+        kind,
+        Kind::Location | Kind::Organization | Kind::BusinessCapability | Kind::Provider | Kind::TechCategory
+    )
 }
 
 fn tags(rng: &mut Rng) -> Vec<String> {
@@ -70,7 +85,9 @@ fn describe(rng: &mut Rng, kind: Kind, area: &str) -> String {
     let verb = rng.pick(&VERBS).to_lowercase();
     let unit = rng.pick(&UNITS);
     match kind {
-        Kind::Application => format!("Serves {area} {verb} for {unit}; used in every region that has its own {area} desk."),
+        Kind::Application => {
+            format!("Serves {area} {verb} for {unit}; used in every region that has its own {area} desk.")
+        }
         Kind::Interface => format!("Hands {area} data to whoever does {verb}. Questions go to {unit}."),
         Kind::DataObject => format!("What {unit} means by {area}; kept for {verb}."),
         Kind::ITComponent => format!("Runs {area} workloads. Patched by {unit}, last reviewed together with {verb}."),
@@ -93,13 +110,20 @@ fn money(rng: &mut Rng, low: i64, high: i64) -> Value {
 pub(super) fn pair_rng(plan: &Plan, component: u32) -> Rng {
     let first = component / 2 * 2;
     let is_pair = Rng::new(plan.seed, Stream::Pair, u64::from(first)).chance(40);
-    Rng::new(plan.seed, Stream::Product, u64::from(if is_pair { first } else { component }))
+    Rng::new(
+        plan.seed,
+        Stream::Product,
+        u64::from(if is_pair { first } else { component }),
+    )
 }
 
 /// The product that a component is an instance of, and its version.
 fn product(plan: &Plan, component: u32) -> (&'static Product, usize) {
     let mut rng = pair_rng(plan, component);
-    (&PRODUCTS[rng.below(PRODUCTS.len() as u32) as usize], rng.below(3) as usize)
+    (
+        &PRODUCTS[rng.below(PRODUCTS.len() as u32) as usize],
+        rng.below(3) as usize,
+    )
 }
 
 struct Subject<'p> {
@@ -113,7 +137,11 @@ struct Subject<'p> {
 
 impl Subject<'_> {
     fn place(&self) -> Place {
-        self.plan.place(self.card).unwrap_or(Place { parent: None, level: 1, sibling: self.number })
+        self.plan.place(self.card).unwrap_or(Place {
+            parent: None,
+            level: 1,
+            sibling: self.number,
+        })
     }
 
     /// Unique by its number within the type; capabilities and organisations among their siblings, as in a real
@@ -129,15 +157,30 @@ impl Subject<'_> {
                 format!("{} {} #{number:05}", product.name, product.versions[version])
             }
             Kind::Platform => format!("{area} Platform {number:04}"),
-            Kind::Provider => format!("{} {} {number:04}", self.rng.pick(&LAST_NAMES), self.rng.pick(&["Systems", "Cloud", "Consulting", "Software", "Networks"])),
-            Kind::TechCategory => format!("{} Category {number:03}", self.rng.pick(&PRODUCTS.each_ref()).sub_category),
+            Kind::Provider => format!(
+                "{} {} {number:04}",
+                self.rng.pick(&LAST_NAMES),
+                self.rng
+                    .pick(&["Systems", "Cloud", "Consulting", "Software", "Networks"])
+            ),
+            Kind::TechCategory => format!(
+                "{} Category {number:03}",
+                self.rng.pick(&PRODUCTS.each_ref()).sub_category
+            ),
             Kind::Location => self.location_name(),
             Kind::BusinessCapability => self.capability_name(),
             Kind::Organization => self.organization_name(),
             Kind::BusinessProcess => format!("{area} {} Process {number:04}", self.rng.pick(&VERBS)),
             Kind::Objective => format!("Better {area} {} {number:04}", self.rng.pick(&VERBS)),
-            Kind::Initiative => format!("{area} {} {number:04}", self.rng.pick(&["Renewal", "Migration", "Consolidation", "Rollout", "Exit"])),
-            Kind::Risk => format!("{} of {area} {number:04}", self.rng.pick(&["Outage", "Loss", "Leak", "Fraud", "Delay"])),
+            Kind::Initiative => format!(
+                "{area} {} {number:04}",
+                self.rng
+                    .pick(&["Renewal", "Migration", "Consolidation", "Rollout", "Exit"])
+            ),
+            Kind::Risk => format!(
+                "{} of {area} {number:04}",
+                self.rng.pick(&["Outage", "Loss", "Leak", "Fraud", "Delay"])
+            ),
             Kind::ComplianceRequirement => format!("{area} Control {number:04}"),
             Kind::ArchitecturePrinciple => format!("Principle {number:03}: one {area} for all"),
             Kind::TechnologyStandard => format!("{} Standard {number:04}", self.rng.pick(&PRODUCTS.each_ref()).name),
@@ -169,8 +212,16 @@ impl Subject<'_> {
         }
         let pairs = AREAS.len() * VERBS.len();
         let at = self.first_of_siblings(pairs) + place.sibling as usize;
-        let round = if (place.sibling as usize) < pairs { String::new() } else { format!(" {}", place.sibling) };
-        format!("{} {}{round}", AREAS[at % AREAS.len()], VERBS[at / AREAS.len() % VERBS.len()])
+        let round = if (place.sibling as usize) < pairs {
+            String::new()
+        } else {
+            format!(" {}", place.sibling)
+        };
+        format!(
+            "{} {}{round}",
+            AREAS[at % AREAS.len()],
+            VERBS[at / AREAS.len() % VERBS.len()]
+        )
     }
 
     fn organization_name(&self) -> String {
@@ -180,7 +231,11 @@ impl Subject<'_> {
         }
         let at = self.first_of_siblings(UNITS.len()) + place.sibling as usize;
         let round = place.sibling as usize / UNITS.len();
-        if round == 0 { UNITS[at % UNITS.len()].to_owned() } else { format!("{} {}", UNITS[at % UNITS.len()], round + 1) }
+        if round == 0 {
+            UNITS[at % UNITS.len()].to_owned()
+        } else {
+            format!("{} {}", UNITS[at % UNITS.len()], round + 1)
+        }
     }
 
     /// Where in a list of names the children of one card begin: those names are theirs in turn, so none comes twice.
@@ -205,7 +260,8 @@ impl Subject<'_> {
             }),
             Kind::TechCategory => json!({ "color_code": format!("#{:06x}", self.rng.below(1 << 24)), "icon": "box" }),
             Kind::Location => {
-                let site_type = ["Region", "Country", "City", "Data centre", "Hall"][usize::from(self.place().level.clamp(1, 5)) - 1];
+                let site_type = ["Region", "Country", "City", "Data centre", "Hall"]
+                    [usize::from(self.place().level.clamp(1, 5)) - 1];
                 json!({ "country": self.country().1, "region": self.rng.pick(&["EMEA", "AMER", "APAC"]), "site_type": site_type })
             }
             Kind::BusinessCapability => {
@@ -241,7 +297,11 @@ impl Subject<'_> {
     }
 
     fn cost_center(&mut self) -> String {
-        format!("CC-{}-{:02}", self.rng.pick(&["FIN", "OPS", "IT", "HR", "LOG", "SALE"]), self.rng.between(1, 99))
+        format!(
+            "CC-{}-{:02}",
+            self.rng.pick(&["FIN", "OPS", "IT", "HR", "LOG", "SALE"]),
+            self.rng.between(1, 99)
+        )
     }
 
     fn application(&mut self) -> Value {
@@ -263,7 +323,8 @@ impl Subject<'_> {
             "technical_debt_pct": rng.between(0, 100) as f64 / 100.0,
         });
         if rng.chance(50) {
-            value["bia"] = json!({ "financial": rng.between(1, 4), "operational": rng.between(1, 4), "legal": rng.between(1, 4) });
+            value["bia"] =
+                json!({ "financial": rng.between(1, 4), "operational": rng.between(1, 4), "legal": rng.between(1, 4) });
         }
         if rng.chance(40) {
             value["cloud_readiness"] = json!({
@@ -300,7 +361,14 @@ impl Subject<'_> {
     fn data_object(&mut self) -> Value {
         let source = self.plan.near(&mut self.rng, self.card, Kind::Application);
         let rng = &mut self.rng;
-        let sensitivity: &[&str] = rng.pick(&[&["GDPR", "PII"][..], &["PII"], &["PCI-DSS"], &["PHI", "PII"], &["Public"], &["Public"]]);
+        let sensitivity: &[&str] = rng.pick(&[
+            &["GDPR", "PII"][..],
+            &["PII"],
+            &["PCI-DSS"],
+            &["PHI", "PII"],
+            &["Public"],
+            &["Public"],
+        ]);
         let mut value = json!({
             "sensitivity": sensitivity, "data_steward": person(rng),
             "retention_period": format!("{} years", rng.between(1, 30)),
@@ -318,7 +386,11 @@ impl Subject<'_> {
         let rng = &mut self.rng;
         // The older the version, the sooner its support ends.
         let eol = day(rng.between(-5 * 365, 3 * 365) + version as i64 * 900);
-        let phases = [["Sustain", "Sunset", "Retired"], ["Mature", "Mature", "Sustain"], ["Emerging", "Growth", "Growth"]];
+        let phases = [
+            ["Sustain", "Sunset", "Retired"],
+            ["Mature", "Mature", "Sustain"],
+            ["Emerging", "Growth", "Growth"],
+        ];
         let mut value = json!({
             "category": product.category, "sub_category": product.sub_category, "vendor": product.vendor, "version": product.versions[version],
             "license_model": product.licence,
@@ -390,7 +462,10 @@ impl Subject<'_> {
         if rng.chance(70) {
             attributes.insert("owner".into(), json!(person(rng)));
         }
-        let bought = matches!(kind, Kind::Application | Kind::ITComponent | Kind::Platform | Kind::Provider);
+        let bought = matches!(
+            kind,
+            Kind::Application | Kind::ITComponent | Kind::Platform | Kind::Provider
+        );
         if bought && rng.chance(80) {
             // Many small, few large: the square of an even spread.
             let root = rng.between(20, 900);

@@ -37,7 +37,10 @@ impl Rows {
 
     /// An array of texts.
     pub(super) fn texts(&mut self, list: &[String]) -> &mut Self {
-        let quoted: Vec<String> = list.iter().map(|t| format!("\"{}\"", t.replace('\\', "\\\\").replace('"', "\\\""))).collect();
+        let quoted: Vec<String> = list
+            .iter()
+            .map(|t| format!("\"{}\"", t.replace('\\', "\\\\").replace('"', "\\\"")))
+            .collect();
         self.value(format_args!("{{{}}}", quoted.join(",")))
     }
 
@@ -86,7 +89,13 @@ mod tests {
     fn rows_are_escaped() {
         let mut rows = Rows::default();
         rows.value(7).optional(None::<i32>).value("a\tb\\c\nd").end_row();
-        rows.texts(&["x".into(), "y \"z\"".into()]).texts(&[]).optional(Some("e")).end_row();
-        assert_eq!(rows.text, "7\t\\N\ta\\tb\\\\c\\nd\n{\"x\",\"y \\\\\"z\\\\\"\"}\t{}\te\n");
+        rows.texts(&["x".into(), "y \"z\"".into()])
+            .texts(&[])
+            .optional(Some("e"))
+            .end_row();
+        assert_eq!(
+            rows.text,
+            "7\t\\N\ta\\tb\\\\c\\nd\n{\"x\",\"y \\\\\"z\\\\\"\"}\t{}\te\n"
+        );
     }
 }

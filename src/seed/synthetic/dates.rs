@@ -11,7 +11,11 @@ pub(super) const BASE: NaiveDate = NaiveDate::from_ymd_opt(2026, 1, 1).expect("a
 /// The day that many days after the base; before it when negative.
 pub(super) fn day(offset: i64) -> NaiveDate {
     let days = Days::new(offset.unsigned_abs());
-    let moved = if offset < 0 { BASE.checked_sub_days(days) } else { BASE.checked_add_days(days) };
+    let moved = if offset < 0 {
+        BASE.checked_sub_days(days)
+    } else {
+        BASE.checked_add_days(days)
+    };
     moved.unwrap_or(BASE)
 }
 
@@ -52,8 +56,16 @@ pub(super) fn lifecycle(rng: &mut Rng) -> Lifecycle {
 
 fn spanned(rng: &mut Rng, active: i64, end: Option<(i64, i64)>) -> Lifecycle {
     let phase_in = rng.chance(50).then(|| active - rng.between(20, 200));
-    let plan = rng.chance(30).then(|| phase_in.unwrap_or(active) - rng.between(30, 500));
-    let dates = [plan, phase_in, Some(active), end.map(|(phase_out, _)| phase_out), end.map(|(_, eol)| eol)];
+    let plan = rng
+        .chance(30)
+        .then(|| phase_in.unwrap_or(active) - rng.between(30, 500));
+    let dates = [
+        plan,
+        phase_in,
+        Some(active),
+        end.map(|(phase_out, _)| phase_out),
+        end.map(|(_, eol)| eol),
+    ];
     Lifecycle::new(dates.map(|offset| offset.map(day)))
 }
 
@@ -75,7 +87,10 @@ pub(super) fn validity(rng: &mut Rng) -> Validity {
         89..95 => (None, Some(rng.between(-8 * 365, -30))),
         _ => (Some(rng.between(60, 4 * 365)), None),
     };
-    Validity { from: from.map(day), to: to.map(day) }
+    Validity {
+        from: from.map(day),
+        to: to.map(day),
+    }
 }
 
 /// Two intervals one after the other, often without a day between them: a handover, or something that was taken up again.
@@ -83,7 +98,16 @@ pub(super) fn handover(rng: &mut Rng) -> [Validity; 2] {
     let ends = rng.between(-6 * 365, 4 * 365);
     let pause = if rng.chance(70) { 1 } else { rng.between(2, 400) };
     let began = rng.chance(40).then(|| day(ends - rng.between(100, 3_000)));
-    [Validity { from: began, to: Some(day(ends)) }, Validity { from: Some(day(ends + pause)), to: None }]
+    [
+        Validity {
+            from: began,
+            to: Some(day(ends)),
+        },
+        Validity {
+            from: Some(day(ends + pause)),
+            to: None,
+        },
+    ]
 }
 
 #[cfg(test)]

@@ -51,14 +51,19 @@ impl Edge {
         put("dependency", json!(self.traits.dependency));
         put("redundancy_group", json!(self.traits.redundancy_group));
         put("direction", json!(self.traits.direction));
-        put("access", match self.traits.access {
-            Some([one]) => json!(one),
-            several => json!(several),
-        });
+        put(
+            "access",
+            match self.traits.access {
+                Some([one]) => json!(one),
+                several => json!(several),
+            },
+        );
         EdgeDraft {
             validity: self.validity,
             description: self.described.then(|| "Confirmed in the yearly review.".to_owned()),
-            allocation_pct: self.allocation.map(|share| Decimal::new(i64::from(share), 2).normalize()),
+            allocation_pct: self
+                .allocation
+                .map(|share| Decimal::new(i64::from(share), 2).normalize()),
             attributes,
         }
     }
@@ -118,14 +123,29 @@ impl<'p> Edges<'p> {
     }
 
     /// Adds an edge once per interval; the intervals share no day.
-    pub(super) fn add_at(&mut self, source: u32, kind: &'static str, target: u32, traits: Traits, at: &[Validity]) -> bool {
+    pub(super) fn add_at(
+        &mut self,
+        source: u32,
+        kind: &'static str,
+        target: u32,
+        traits: Traits,
+        at: &[Validity],
+    ) -> bool {
         if source == target || self.len() + at.len() > self.limit || !self.pairs.insert((source, kind, target)) {
             return false;
         }
         for validity in at {
             let allocation = self.allocation(source, kind, target);
             let described = self.rng.chance(5);
-            self.list.push(Edge { source, kind, target, validity: *validity, allocation, described, traits });
+            self.list.push(Edge {
+                source,
+                kind,
+                target,
+                validity: *validity,
+                allocation,
+                described,
+                traits,
+            });
         }
         true
     }

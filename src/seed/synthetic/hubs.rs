@@ -22,9 +22,17 @@ pub(super) struct Hub {
 
 pub(super) fn hubs(plan: &Plan) -> [Hub; (COMPONENTS + APPLICATIONS) as usize] {
     let (component, application) = (plan.all(Kind::ITComponent).start, plan.all(Kind::Application).start);
-    let hub = |card, dependents, offset| Hub { card, dependents, offset, redundancy_group: None };
+    let hub = |card, dependents, offset| Hub {
+        card,
+        dependents,
+        offset,
+        redundancy_group: None,
+    };
     // What so many components stand on has a spare, or nothing at all would survive its failure.
-    let mirrored = |card| Hub { redundancy_group: Some("mirror"), ..hub(card, Kind::ITComponent, 0) };
+    let mirrored = |card| Hub {
+        redundancy_group: Some("mirror"),
+        ..hub(card, Kind::ITComponent, 0)
+    };
     [
         hub(component, Kind::Application, 0),
         hub(component + 1, Kind::Application, 1),

@@ -42,7 +42,10 @@ pub struct Outcome {
 /// holds one synthetic landscape and refuses a second.
 pub async fn load(db: &PgPool, parameters: Parameters) -> Result<Outcome> {
     parameters.validate()?;
-    let mut outcome = Outcome { cards: 0, relationships: 0 };
+    let mut outcome = Outcome {
+        cards: 0,
+        relationships: 0,
+    };
     if claim(db, parameters).await? {
         return Ok(outcome);
     }
@@ -53,19 +56,24 @@ pub async fn load(db: &PgPool, parameters: Parameters) -> Result<Outcome> {
     drop(conn);
     for batch in batches(parameters.cards) {
         let mut tx = db.begin().await?;
-        outcome.cards += insert_cards(&mut tx, &landscape, &metamodel, batch).await.map_err(explain)?;
+        outcome.cards += insert_cards(&mut tx, &landscape, &metamodel, batch)
+            .await
+            .map_err(explain)?;
         tx.commit().await?;
     }
     for batch in batches(parameters.relationships) {
         let mut tx = db.begin().await?;
-        outcome.relationships += insert_edges(&mut tx, &landscape, &ontology, batch).await.map_err(explain)?;
+        outcome.relationships += insert_edges(&mut tx, &landscape, &ontology, batch)
+            .await
+            .map_err(explain)?;
         tx.commit().await?;
     }
     mark(db, parameters, true).await?;
     // Fresh statistics, and the pending parts of the full indexes put in their place.
     let mut conn = db.acquire().await?;
     conn.execute("set statement_timeout = 0").await?;
-    conn.execute("vacuum (analyze) cards, card_scores, card_external_ids, relationships, changes").await?;
+    conn.execute("vacuum (analyze) cards, card_scores, card_external_ids, relationships, changes")
+        .await?;
     // The settings of this connection are not those of the pool any more.
     conn.close().await?;
     Ok(outcome)
@@ -79,13 +87,18 @@ fn explain(error: Error) -> Error {
     if error.code != Code::Conflict {
         return error;
     }
-    let text = format!("{}: the synthetic landscape does not fit into this database; give it one of its own", error.message);
+    let text = format!(
+        "{}: the synthetic landscape does not fit into this database; give it one of its own",
+        error.message
+    );
     Error { message: text, ..error }
 }
 
 /// Whether the database has this landscape already, whole; refuses when it has another.
 async fn claim(db: &PgPool, parameters: Parameters) -> Result<bool> {
-    let held = sqlx::query_scalar!("select value from settings where name = $1", MARKER).fetch_optional(db).await?;
+    let held = sqlx::query_scalar!("select value from settings where name = $1", MARKER)
+        .fetch_optional(db)
+        .await?;
     let Some(held) = held else {
         mark(db, parameters, false).await?;
         return Ok(false);
@@ -103,7 +116,11 @@ async fn claim(db: &PgPool, parameters: Parameters) -> Result<bool> {
 }
 
 fn marker(parameters: Parameters, complete: bool) -> String {
-    let Parameters { cards, relationships, seed } = parameters;
+    let Parameters {
+        cards,
+        relationships,
+        seed,
+    } = parameters;
     json!({ "cards": cards, "relationships": relationships, "seed": seed, "complete": complete }).to_string()
 }
 
@@ -121,29 +138,47 @@ async fn mark(db: &PgPool, parameters: Parameters, complete: bool) -> Result<()>
 /// One loader at a time, without the limits that requests are under.
 async fn enter(conn: &mut PgConnection) -> Result<()> {
     conn.execute("set local statement_timeout = 0").await?;
-    conn.execute("select pg_advisory_xact_lock(hashtext('archzero synthetic landscape'))").await?;
+    conn.execute("select pg_advisory_xact_lock(hashtext('archzero synthetic landscape'))")
+        .await?;
     Ok(())
 }
 
-async fn insert_cards(conn: &mut PgConnection, landscape: &Landscape, metamodel: &Metamodel, batch: Range<u32>) -> Result<u32> {
+async fn insert_cards(
+    conn: &mut PgConnection,
+    landscape: &Landscape,
+    metamodel: &Metamodel,
+    batch: Range<u32>,
+) -> Result<u32> {
     let plan = &landscape.plan;
     let numbers = &plan.order[batch.start as usize..batch.end as usize];
     let ids: Vec<Uuid> = numbers.iter().map(|card| card_id(plan, *card)).collect();
     enter(conn).await?;
-    if sqlx::query_scalar!(r#"select exists (select from cards where id = $1) "there!""#, ids[0]).fetch_one(&mut *conn).await? {
+    if sqlx::query_scalar!(r#"select exists (select from cards where id = $1) "there!""#, ids[0])
+        .fetch_one(&mut *conn)
+        .await?
+    {
         return Ok(0);
     }
     let (mut cards, mut scores, mut external) = (Rows::default(), Rows::default(), Rows::default());
     for (number, id) in numbers.iter().zip(&ids) {
         let draft = landscape.card(*number);
         let at = created_at(plan.created(*number)).to_rfc3339();
-        cards.value(id).value(&draft.card_type).value(&draft.name).value(&draft.name_key).optional(draft.description.as_ref());
+        cards
+            .value(id)
+            .value(&draft.card_type)
+            .value(&draft.name)
+            .value(&draft.name_key)
+            .optional(draft.description.as_ref());
         cards.texts(&draft.tags);
         for date in draft.lifecycle.dates() {
             cards.optional(date);
         }
         let tier = draft.business_criticality.map(Tier::name);
-        cards.optional(draft.functional_fit).optional(draft.technical_fit).optional(tier).optional(tier.map(|_| "manual"));
+        cards
+            .optional(draft.functional_fit)
+            .optional(draft.technical_fit)
+            .optional(tier)
+            .optional(tier.map(|_| "manual"));
         cards.value(json!(draft.attributes)).value(&at).value(&at).end_row();
         scores.value(id).value(draft.quality(metamodel)).end_row();
         for (system, key) in draft.external_ids() {
@@ -154,8 +189,15 @@ async fn insert_cards(conn: &mut PgConnection, landscape: &Landscape, metamodel:
                    lifecycle_phase_out, lifecycle_eol, functional_fit, technical_fit, business_criticality, criticality_source, \
                    attributes, created_at, updated_at) from stdin";
     cards.send(&mut *conn, columns).await?;
-    scores.send(&mut *conn, "copy card_scores (card_id, quality_score) from stdin").await?;
-    external.send(&mut *conn, "copy card_external_ids (system, external_id, card_id) from stdin").await?;
+    scores
+        .send(&mut *conn, "copy card_scores (card_id, quality_score) from stdin")
+        .await?;
+    external
+        .send(
+            &mut *conn,
+            "copy card_external_ids (system, external_id, card_id) from stdin",
+        )
+        .await?;
     // As every other write of a card logs it, so that history and restored states know no difference.
     sqlx::query!(
         "insert into changes (reason, entity, entity_id, entity_type, action, version, after)
@@ -169,11 +211,22 @@ async fn insert_cards(conn: &mut PgConnection, landscape: &Landscape, metamodel:
     Ok(batch.len() as u32)
 }
 
-async fn insert_edges(conn: &mut PgConnection, landscape: &Landscape, ontology: &Ontology, batch: Range<u32>) -> Result<u32> {
+async fn insert_edges(
+    conn: &mut PgConnection,
+    landscape: &Landscape,
+    ontology: &Ontology,
+    batch: Range<u32>,
+) -> Result<u32> {
     let plan = &landscape.plan;
     let ids: Vec<Uuid> = batch.clone().map(|n| edge_id(plan.seed, n)).collect();
     enter(conn).await?;
-    if sqlx::query_scalar!(r#"select exists (select from relationships where id = $1) "there!""#, ids[0]).fetch_one(&mut *conn).await? {
+    if sqlx::query_scalar!(
+        r#"select exists (select from relationships where id = $1) "there!""#,
+        ids[0]
+    )
+    .fetch_one(&mut *conn)
+    .await?
+    {
         return Ok(0);
     }
     let mut rows = Rows::default();
@@ -181,15 +234,27 @@ async fn insert_edges(conn: &mut PgConnection, landscape: &Landscape, ontology: 
         let edge = &landscape.edges[n as usize];
         let (source_type, target_type) = (Kind::name(plan.kind(edge.source)), Kind::name(plan.kind(edge.target)));
         let rule = ontology.lookup(source_type, edge.kind, target_type).ok_or_else(|| {
-            let text = format!("This installation knows no {} from {source_type} to {target_type}", edge.kind);
+            let text = format!(
+                "This installation knows no {} from {source_type} to {target_type}",
+                edge.kind
+            );
             Error::new(Code::RelationshipNotAllowed, text)
         })?;
         let draft = edge.draft();
         let at = created_at(n).to_rfc3339();
         rows.value(id).value(rule.id).value(edge.kind);
-        rows.value(card_id(plan, edge.source)).value(source_type).value(card_id(plan, edge.target)).value(target_type);
-        rows.optional(draft.validity.from).optional(draft.validity.to).optional(draft.description.as_ref());
-        rows.optional(draft.allocation_pct).value(json!(draft.attributes)).value(&at).value(&at).end_row();
+        rows.value(card_id(plan, edge.source))
+            .value(source_type)
+            .value(card_id(plan, edge.target))
+            .value(target_type);
+        rows.optional(draft.validity.from)
+            .optional(draft.validity.to)
+            .optional(draft.description.as_ref());
+        rows.optional(draft.allocation_pct)
+            .value(json!(draft.attributes))
+            .value(&at)
+            .value(&at)
+            .end_row();
     }
     let columns = "copy relationships (id, rule_id, type, source_id, source_type, target_id, target_type, valid_from, valid_to, \
                    description, allocation_pct, attributes, created_at, updated_at) from stdin";

@@ -39,7 +39,11 @@ pub struct Parameters {
 impl Default for Parameters {
     /// What the measurements are made on.
     fn default() -> Self {
-        Self { cards: 100_000, relationships: 500_000, seed: 1 }
+        Self {
+            cards: 100_000,
+            relationships: 500_000,
+            seed: 1,
+        }
     }
 }
 
@@ -54,11 +58,18 @@ impl Parameters {
     fn validate(self) -> Result<()> {
         let (fewest, most) = (Self::FEWEST_CARDS, Self::MOST_CARDS);
         if !(fewest..=most).contains(&self.cards) {
-            return Err(Error::invalid(format!("A synthetic landscape has {fewest} to {most} cards, not {}", self.cards)).at("cards"));
+            return Err(Error::invalid(format!(
+                "A synthetic landscape has {fewest} to {most} cards, not {}",
+                self.cards
+            ))
+            .at("cards"));
         }
         let most = self.cards * Self::MOST_RELATIONSHIPS_PER_CARD;
         if self.relationships > most {
-            let text = format!("{} cards take at most {most} relationships, not {}", self.cards, self.relationships);
+            let text = format!(
+                "{} cards take at most {most} relationships, not {}",
+                self.cards, self.relationships
+            );
             return Err(Error::invalid(text).at("relationships"));
         }
         Ok(())
@@ -77,7 +88,11 @@ impl Landscape {
         let plan = plan::Plan::new(parameters.cards, parameters.seed);
         let edges = topology::edges(&plan, parameters.relationships);
         if edges.len() < parameters.relationships as usize {
-            let text = format!("On {} cards there is room for {} relationships", parameters.cards, edges.len());
+            let text = format!(
+                "On {} cards there is room for {} relationships",
+                parameters.cards,
+                edges.len()
+            );
             return Err(Error::new(Code::UnprocessableEntity, text).with(json!({ "most": edges.len() })));
         }
         Ok(Self { plan, edges })

@@ -108,7 +108,13 @@ impl Plan {
         for (at, card) in order.iter().enumerate() {
             created[*card as usize] = at as u32;
         }
-        Self { seed, ranges, trees, order, created }
+        Self {
+            seed,
+            ranges,
+            trees,
+            order,
+            created,
+        }
     }
 
     /// The numbers of the cards of a type.
@@ -129,7 +135,9 @@ impl Plan {
     /// The card's place in the tree of its type; none for types without.
     pub(super) fn place(&self, card: u32) -> Option<Place> {
         let kind = self.kind(card);
-        self.trees[kind as usize].get((card - self.all(kind).start) as usize).copied()
+        self.trees[kind as usize]
+            .get((card - self.all(kind).start) as usize)
+            .copied()
     }
 
     /// A card of a type that stands as far along its type as `card` does along its own, give or take: what belongs
@@ -151,7 +159,11 @@ impl Plan {
 /// Every card that has a parent takes one with a smaller number, so there is no way round in a circle.
 fn tree(seed: u64, range: &Range<u32>, (levels, with_parent): (u8, u32)) -> Vec<Place> {
     let count = range.end - range.start;
-    let roots = if with_parent == 100 { (count / 300).clamp(1, 12) } else { 1 };
+    let roots = if with_parent == 100 {
+        (count / 300).clamp(1, 12)
+    } else {
+        1
+    };
     let mut places: Vec<Place> = Vec::with_capacity(count as usize);
     let mut children: Vec<u32> = vec![0; count as usize];
     let mut top = 0;
@@ -168,12 +180,20 @@ fn tree(seed: u64, range: &Range<u32>, (levels, with_parent): (u8, u32)) -> Vec<
         let place = match parent {
             None => {
                 top += 1;
-                Place { parent: None, level: 1, sibling: top - 1 }
+                Place {
+                    parent: None,
+                    level: 1,
+                    sibling: top - 1,
+                }
             }
             Some(above) => {
                 let sibling = children[above as usize];
                 children[above as usize] += 1;
-                Place { parent: Some(range.start + above), level: places[above as usize].level + 1, sibling }
+                Place {
+                    parent: Some(range.start + above),
+                    level: places[above as usize].level + 1,
+                    sibling,
+                }
             }
         };
         places.push(place);
@@ -213,7 +233,12 @@ mod tests {
     #[test]
     fn capabilities_are_ten_levels_deep_and_no_deeper() {
         let plan = Plan::new(5_000, 1);
-        let levels = |kind| plan.all(kind).filter_map(|card| plan.place(card)).map(|place| place.level).max();
+        let levels = |kind| {
+            plan.all(kind)
+                .filter_map(|card| plan.place(card))
+                .map(|place| place.level)
+                .max()
+        };
         assert_eq!(levels(Kind::BusinessCapability), Some(10));
         assert_eq!(levels(Kind::Organization), Some(8));
         assert_eq!(levels(Kind::Provider), None);

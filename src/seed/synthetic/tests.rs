@@ -23,7 +23,12 @@ use crate::{
 };
 
 fn landscape(cards: u32, relationships: u32, seed: u64) -> Landscape {
-    Landscape::new(Parameters { cards, relationships, seed }).unwrap()
+    Landscape::new(Parameters {
+        cards,
+        relationships,
+        seed,
+    })
+    .unwrap()
 }
 
 fn middling() -> Landscape {
@@ -38,10 +43,16 @@ fn ontology() -> Ontology {
 fn by_row<'l>(landscape: &'l Landscape, ontology: &Ontology) -> Vec<(RelationshipType, Vec<&'l Edge>)> {
     let mut rows: HashMap<_, (RelationshipType, Vec<&Edge>)> = HashMap::new();
     for edge in &landscape.edges {
-        let (source, target) = (landscape.plan.kind(edge.source).name(), landscape.plan.kind(edge.target).name());
+        let (source, target) = (
+            landscape.plan.kind(edge.source).name(),
+            landscape.plan.kind(edge.target).name(),
+        );
         let row = ontology.lookup(source, edge.kind, target);
         let row = row.unwrap_or_else(|| panic!("{source} {} {target} is not allowed", edge.kind));
-        rows.entry(row.id).or_insert_with(|| (row.clone(), Vec::new())).1.push(edge);
+        rows.entry(row.id)
+            .or_insert_with(|| (row.clone(), Vec::new()))
+            .1
+            .push(edge);
     }
     rows.into_values().collect()
 }
@@ -49,7 +60,10 @@ fn by_row<'l>(landscape: &'l Landscape, ontology: &Ontology) -> Vec<(Relationshi
 fn assert_disjoint(what: &str, mut intervals: Vec<Validity>) {
     intervals.sort_by_key(|validity| validity.from.unwrap_or(NaiveDate::MIN));
     for pair in intervals.windows(2) {
-        assert!(pair[0].to.is_some_and(|to| pair[1].from.is_some_and(|from| to < from)), "{what}: {intervals:?}");
+        assert!(
+            pair[0].to.is_some_and(|to| pair[1].from.is_some_and(|from| to < from)),
+            "{what}: {intervals:?}"
+        );
     }
 }
 
@@ -60,7 +74,10 @@ fn digest(landscape: &Landscape) -> String {
         hash.update(format!("{} {body}\n", card_id(&landscape.plan, *card)));
     }
     for (n, edge) in landscape.edges.iter().enumerate() {
-        let (id, body) = (edge_id(landscape.plan.seed, n as u32), serde_json::Value::Object(edge.draft().to_body()));
+        let (id, body) = (
+            edge_id(landscape.plan.seed, n as u32),
+            serde_json::Value::Object(edge.draft().to_body()),
+        );
         let [source, target] = [edge.source, edge.target].map(|card| card_id(&landscape.plan, card));
         hash.update(format!("{id} {source} {} {target} {body}\n", edge.kind));
     }
@@ -79,7 +96,12 @@ fn a_seed_always_gives_the_same_landscape() {
 #[test]
 fn cards_pass_the_checks_of_the_api() {
     let (landscape, metamodel) = (middling(), reference::metamodel());
-    let ids: HashSet<_> = landscape.plan.order.iter().map(|card| card_id(&landscape.plan, *card)).collect();
+    let ids: HashSet<_> = landscape
+        .plan
+        .order
+        .iter()
+        .map(|card| card_id(&landscape.plan, *card))
+        .collect();
     assert_eq!(ids.len(), 2_000);
     let (mut names, mut external) = (HashSet::new(), HashSet::new());
     let mut quality = HashSet::new();
@@ -94,15 +116,29 @@ fn cards_pass_the_checks_of_the_api() {
             assert!(external.insert(id.clone()), "{id:?}");
         }
         quality.insert(draft.quality(&metamodel));
-        let siblings = landscape.plan.place(card).filter(|_| crate::metamodel::hierarchical(&draft.card_type)).map(|p| p.parent);
-        assert!(names.insert((draft.card_type, draft.name_key, siblings)), "{}", draft.name);
+        let siblings = landscape
+            .plan
+            .place(card)
+            .filter(|_| crate::metamodel::hierarchical(&draft.card_type))
+            .map(|p| p.parent);
+        assert!(
+            names.insert((draft.card_type, draft.name_key, siblings)),
+            "{}",
+            draft.name
+        );
     }
     assert!(quality.len() > 5 && external.len() > 100);
 }
 
 #[test]
 fn edges_pass_the_checks_of_the_ontology() {
-    for (cards, relationships) in [(100, 500), (1_000, 5_000), (2_000, 10_000), (3_000, 2_000), (500, 5_000)] {
+    for (cards, relationships) in [
+        (100, 500),
+        (1_000, 5_000),
+        (2_000, 10_000),
+        (3_000, 2_000),
+        (500, 5_000),
+    ] {
         let landscape = landscape(cards, relationships, 1);
         assert_eq!(landscape.edges.len(), relationships as usize);
         for (row, edges) in by_row(&landscape, &ontology()) {
@@ -111,9 +147,16 @@ fn edges_pass_the_checks_of_the_ontology() {
             for edge in &edges {
                 assert_ne!(edge.source, edge.target);
                 let draft = edge.draft();
-                assert!(edge.validity.from.zip(edge.validity.to).is_none_or(|(from, to)| from <= to));
+                assert!(
+                    edge.validity
+                        .from
+                        .zip(edge.validity.to)
+                        .is_none_or(|(from, to)| from <= to)
+                );
                 assert_eq!(row.validate_attributes(&draft.attributes), [], "{what}");
-                same.entry((edge.source, edge.target)).or_insert_with(Vec::new).push(edge.validity);
+                same.entry((edge.source, edge.target))
+                    .or_insert_with(Vec::new)
+                    .push(edge.validity);
                 sources.entry(edge.source).or_insert_with(Vec::new).push(edge.validity);
                 targets.entry(edge.target).or_insert_with(Vec::new).push(edge.validity);
             }
@@ -121,10 +164,14 @@ fn edges_pass_the_checks_of_the_ontology() {
                 assert_disjoint(&what, intervals);
             }
             if matches!(row.cardinality, Cardinality::ManyToOne | Cardinality::OneToOne) {
-                sources.into_values().for_each(|intervals| assert_disjoint(&what, intervals));
+                sources
+                    .into_values()
+                    .for_each(|intervals| assert_disjoint(&what, intervals));
             }
             if matches!(row.cardinality, Cardinality::OneToMany | Cardinality::OneToOne) {
-                targets.into_values().for_each(|intervals| assert_disjoint(&what, intervals));
+                targets
+                    .into_values()
+                    .for_each(|intervals| assert_disjoint(&what, intervals));
             }
             if row.acyclic {
                 assert_eq!(on_cycles(&edges), 0, "{what}");
@@ -142,7 +189,11 @@ fn on_cycles(edges: &[&Edge]) -> usize {
         *into.entry(edge.target).or_default() += 1;
         out.entry(edge.source).or_default().push(edge.target);
     }
-    let mut free: Vec<u32> = into.iter().filter(|(_, count)| **count == 0).map(|(card, _)| *card).collect();
+    let mut free: Vec<u32> = into
+        .iter()
+        .filter(|(_, count)| **count == 0)
+        .map(|(card, _)| *card)
+        .collect();
     while let Some(card) = free.pop() {
         into.remove(&card);
         for target in out.remove(&card).unwrap_or_default() {
@@ -161,7 +212,9 @@ fn nobody_gives_away_more_than_there_is() {
     let landscape = middling();
     let mut given: HashMap<u32, rust_decimal::Decimal> = HashMap::new();
     for edge in &landscape.edges {
-        let Some(share) = edge.draft().allocation_pct else { continue };
+        let Some(share) = edge.draft().allocation_pct else {
+            continue;
+        };
         let name = |card| landscape.plan.kind(card).name();
         let giver = match cost_giver(edge.kind, name(edge.source), name(edge.target)).unwrap() {
             CostGiver::Source => edge.source,
@@ -178,26 +231,47 @@ fn it_has_what_is_hard_about_real_landscapes() {
     let landscape = middling();
     let (plan, ontology) = (&landscape.plan, ontology());
     for hub in hubs(plan) {
-        let into = landscape.edges.iter().filter(|e| e.target == hub.card && plan.kind(e.source) == hub.dependents).count();
+        let into = landscape
+            .edges
+            .iter()
+            .filter(|e| e.target == hub.card && plan.kind(e.source) == hub.dependents)
+            .count();
         assert!(into >= degree(plan, &hub, 10_000) && into >= 50, "{hub:?} {into}");
         assert_eq!(landscape.card(hub.card).lifecycle.phase(BASE), Phase::Active);
     }
     let rows = by_row(&landscape, &ontology);
     let of = |source: &str, kind: &str| {
-        rows.iter().find(|(row, _)| row.source_type == source && row.kind == kind).map(|(_, edges)| edges.as_slice()).unwrap()
+        rows.iter()
+            .find(|(row, _)| row.source_type == source && row.kind == kind)
+            .map(|(_, edges)| edges.as_slice())
+            .unwrap()
     };
     // Applications in circles, of which the rings alone are seven.
-    let among_applications: Vec<&Edge> = of("Application", "RELIES_ON").iter().copied().filter(|e| plan.kind(e.target) == Kind::Application).collect();
+    let among_applications: Vec<&Edge> = of("Application", "RELIES_ON")
+        .iter()
+        .copied()
+        .filter(|e| plan.kind(e.target) == Kind::Application)
+        .collect();
     assert!(on_cycles(&among_applications) >= 5);
     assert!(longest_path(of("ITComponent", "RELIES_ON")) >= 40);
     assert!(longest_path(of("BusinessCapability", "PARENT_OF")) == 9);
-    let groups = landscape.edges.iter().filter(|e| e.traits().redundancy_group.is_some()).count();
-    let overrides = landscape.edges.iter().filter(|e| e.traits().dependency.is_some()).count();
+    let groups = landscape
+        .edges
+        .iter()
+        .filter(|e| e.traits().redundancy_group.is_some())
+        .count();
+    let overrides = landscape
+        .edges
+        .iter()
+        .filter(|e| e.traits().dependency.is_some())
+        .count();
     assert!(groups > 300 && overrides > 10, "{groups} {overrides}");
     // Every row of the ontology that has its place in a landscape has edges.
     assert!(rows.len() >= 44, "{}", rows.len());
     for (row, edges) in &rows {
-        let traits = edges.iter().any(|e| e.traits().dependency.is_some() || e.traits().redundancy_group.is_some());
+        let traits = edges
+            .iter()
+            .any(|e| e.traits().dependency.is_some() || e.traits().redundancy_group.is_some());
         assert!(!traits || row.dependent != Dependent::None);
     }
 }
@@ -219,7 +293,11 @@ fn longest_path(edges: &[&Edge]) -> usize {
         sources.reverse();
     }
     for source in &sources {
-        let below = out[source].iter().map(|t| longest.get(t).copied().unwrap_or(0)).max().unwrap_or(0);
+        let below = out[source]
+            .iter()
+            .map(|t| longest.get(t).copied().unwrap_or(0))
+            .max()
+            .unwrap_or(0);
         longest.insert(*source, below + 1);
     }
     longest.into_values().max().unwrap_or(0)
@@ -230,8 +308,13 @@ fn past_present_and_future_differ() {
     let landscape = middling();
     let on = |year: i32| {
         let date = NaiveDate::from_ymd_opt(year, 6, 1).unwrap();
-        let day = Validity { from: Some(date), to: Some(date) };
-        let cards: Vec<bool> = (0..2_000).map(|card| landscape.card(card).lifecycle.is_present(date)).collect();
+        let day = Validity {
+            from: Some(date),
+            to: Some(date),
+        };
+        let cards: Vec<bool> = (0..2_000)
+            .map(|card| landscape.card(card).lifecycle.is_present(date))
+            .collect();
         let edges: Vec<bool> = landscape.edges.iter().map(|e| e.validity.overlaps(day)).collect();
         (cards, edges)
     };
@@ -257,26 +340,40 @@ fn an_ordinary_failure_stays_small() {
         }
     }
     let hubs: HashSet<u32> = hubs(plan).iter().map(|hub| hub.card).collect();
-    let mut sizes: Vec<usize> = plan.all(Kind::Application).filter(|a| !hubs.contains(a)).map(|application| {
-        let mut seen = HashSet::from([application]);
-        let mut open = vec![application];
-        while let Some(card) = open.pop() {
-            for next in dependents.get(&card).into_iter().flatten() {
-                if seen.insert(*next) {
-                    open.push(*next);
+    let mut sizes: Vec<usize> = plan
+        .all(Kind::Application)
+        .filter(|a| !hubs.contains(a))
+        .map(|application| {
+            let mut seen = HashSet::from([application]);
+            let mut open = vec![application];
+            while let Some(card) = open.pop() {
+                for next in dependents.get(&card).into_iter().flatten() {
+                    if seen.insert(*next) {
+                        open.push(*next);
+                    }
                 }
             }
-        }
-        seen.len()
-    }).collect();
+            seen.len()
+        })
+        .collect();
     sizes.sort_unstable();
-    assert!(sizes[sizes.len() / 2] <= 10 && sizes[sizes.len() * 99 / 100] < 400, "{:?}", &sizes[sizes.len() - 20..]);
+    assert!(
+        sizes[sizes.len() / 2] <= 10 && sizes[sizes.len() * 99 / 100] < 400,
+        "{:?}",
+        &sizes[sizes.len() - 20..]
+    );
 }
 
 #[test]
 fn impossible_sizes_are_refused() {
     for (cards, relationships) in [(99, 10), (250_001, 10), (1_000, 10_001)] {
-        let error = Landscape::new(Parameters { cards, relationships, seed: 1 }).err().unwrap();
+        let error = Landscape::new(Parameters {
+            cards,
+            relationships,
+            seed: 1,
+        })
+        .err()
+        .unwrap();
         assert!(error.message.contains(&cards.to_string()), "{}", error.message);
     }
     assert_eq!(landscape(100, 0, 1).edges.len(), 0);

@@ -17,8 +17,8 @@ use crate::relationship::Validity;
 
 use Kind::{
     Application, ArchitecturePolicy, ArchitecturePrinciple, BusinessCapability, BusinessProcess, ComplianceRequirement,
-    DataObject, Exception, ITComponent, Initiative, Interface, Location, Objective, Organization, Platform, Provider, Risk,
-    TechCategory, TechnologyStandard,
+    DataObject, Exception, ITComponent, Initiative, Interface, Location, Objective, Organization, Platform, Provider,
+    Risk, TechCategory, TechnologyStandard,
 };
 
 /// How the edges of a row are drawn.
@@ -49,7 +49,13 @@ struct Row {
 }
 
 const fn row(weight: u32, source: Kind, kind: &'static str, target: Kind, shape: Shape) -> Row {
-    Row { weight, source, kind, target, shape }
+    Row {
+        weight,
+        source,
+        kind,
+        target,
+        shape,
+    }
 }
 
 const ROWS: &[Row] = &[
@@ -78,7 +84,13 @@ const ROWS: &[Row] = &[
     row(190, Application, "OWNED_BY", Organization, Shape::Many(300)),
     row(260, Application, "USED_BY", Organization, Shape::Many(1_500)),
     row(80, BusinessProcess, "REALIZES", BusinessCapability, Shape::Many(400)),
-    row(60, Organization, "RESPONSIBLE_FOR", BusinessCapability, Shape::Many(500)),
+    row(
+        60,
+        Organization,
+        "RESPONSIBLE_FOR",
+        BusinessCapability,
+        Shape::Many(500),
+    ),
     row(50, Organization, "LOCATED_AT", Location, Shape::Many(400)),
     row(15, Objective, "IMPROVES", BusinessCapability, Shape::Many(1_000)),
     row(25, Application, "SUCCESSOR_OF", Application, Shape::Backwards),
@@ -87,8 +99,20 @@ const ROWS: &[Row] = &[
     row(3, Exception, "EXEMPTS_FROM", ArchitecturePolicy, Shape::OneTarget),
     row(3, Exception, "APPLIES_TO", Application, Shape::OneTarget),
     row(40, ArchitecturePrinciple, "GUIDES", Application, Shape::Many(10_000)),
-    row(8, ArchitecturePrinciple, "APPLIES_TO", BusinessCapability, Shape::Many(5_000)),
-    row(2, ArchitecturePolicy, "ENFORCES", ArchitecturePrinciple, Shape::Many(300)),
+    row(
+        8,
+        ArchitecturePrinciple,
+        "APPLIES_TO",
+        BusinessCapability,
+        Shape::Many(5_000),
+    ),
+    row(
+        2,
+        ArchitecturePolicy,
+        "ENFORCES",
+        ArchitecturePrinciple,
+        Shape::Many(300),
+    ),
     row(10, ArchitecturePolicy, "APPLIES_TO", ITComponent, Shape::Many(5_000)),
     row(10, ArchitecturePolicy, "APPLIES_TO", Application, Shape::Many(5_000)),
     row(40, Initiative, "IMPACTS", Application, Shape::Many(2_000)),
@@ -104,7 +128,14 @@ const ROWS: &[Row] = &[
 /// Components in a stack.
 const STACK: u32 = 48;
 
-const ACCESS: [&[&str]; 6] = [&["read"], &["read"], &["create", "read"], &["update"], &["create", "update", "delete"], &["delete"]];
+const ACCESS: [&[&str]; 6] = [
+    &["read"],
+    &["read"],
+    &["create", "read"],
+    &["update"],
+    &["create", "update", "delete"],
+    &["delete"],
+];
 const DIRECTIONS: [&str; 3] = ["provider_to_consumer", "consumer_to_provider", "both"];
 
 /// The edges between the cards of a plan; fewer than asked for when so many do not fit.
@@ -139,7 +170,10 @@ fn hub_edges(edges: &mut Edges, relationships: u32) {
         let first = first_ordinary(edges.plan, hub.dependents);
         let candidates = (edges.plan.all(hub.dependents).end - first) as usize;
         let degree = degree(edges.plan, &hub, relationships);
-        let traits = Traits { redundancy_group: hub.redundancy_group, ..Traits::default() };
+        let traits = Traits {
+            redundancy_group: hub.redundancy_group,
+            ..Traits::default()
+        };
         for n in 0..degree {
             let source = first + ((n * (candidates / degree) + hub.offset) % candidates) as u32;
             edges.add_lasting(source, "RELIES_ON", hub.card, traits);
@@ -257,7 +291,10 @@ fn redundant(edges: &mut Edges, row: &Row, until: usize) {
                 return;
             }
             let pair = edges.rng.chance(50);
-            let traits = Traits { redundancy_group: pair.then_some(group), ..Traits::default() };
+            let traits = Traits {
+                redundancy_group: pair.then_some(group),
+                ..Traits::default()
+            };
             for _ in 0..=u32::from(pair) {
                 let target = edges.plan.near(&mut edges.rng, *source, row.target);
                 edges.add(*source, row.kind, target, traits);
