@@ -51,7 +51,9 @@ async fn run(config: &Config, arguments: &Arguments) -> Result<()> {
     let place = store::place(&options);
     let mut conn = store::reach(&options, config.database.connect_timeout).await?;
     let before = migrate::check_compatible(&mut conn).await?;
-    if matches!(arguments.command, Some(Command::Status)) {
+    let is_status = matches!(arguments.command, Some(Command::Status));
+    let is_up = !is_status && !arguments.dry_run;
+    if is_status {
         print_status(&place, &before);
     } else if before.pending() == 0 {
         println!("{place} is up to date: {} migrations applied", applied(&before));
@@ -67,9 +69,19 @@ async fn run(config: &Config, arguments: &Arguments) -> Result<()> {
         println!("{place} got {} of {} migrations:", before.pending(), before.steps.len());
         print_missing_of(&before);
     }
+    let role = application_role(config)?;
+    if is_up && role != options.get_username() {
+        migrate::grant(&mut conn, &role).await?;
+        println!("the role {role} may use it");
+    }
     // The work is done, whatever becomes of the connection.
     let _ = conn.close().await;
     Ok(())
+}
+
+/// Who works with what was migrated. The owner may be another role, so that the application cannot change the schema.
+fn application_role(config: &Config) -> Result<String> {
+    Ok(store::connect_options(&config.database)?.get_username().to_owned())
 }
 
 fn applied(status: &Status) -> usize {

@@ -14,7 +14,7 @@ use archzero::{
     store::{self, migrate},
 };
 use clap::{Parser, ValueEnum};
-use sqlx::{Connection, PgPool};
+use sqlx::{ConnectOptions, Connection, PgPool, postgres::PgPoolOptions};
 
 /// Brings card types, rules and relationship types into the database, and a sample landscape if asked to. May be
 /// repeated: what is there already is left alone.
@@ -68,16 +68,16 @@ fn main() -> ExitCode {
     program::run(async |config: Config| run(config, &arguments).await)
 }
 
-async fn run(mut config: Config, arguments: &Arguments) -> Result<()> {
+async fn run(config: Config, arguments: &Arguments) -> Result<()> {
     let parameters = arguments.parameters()?;
     if arguments.sample.is_some() && config.application.env.is_production() && !arguments.yes {
         let text = "APP_ENV is production: samples do not belong there. Add --yes if you mean it";
         return Err(Error::new(Code::UnprocessableEntity, text));
     }
     require_schema(&config).await?;
-    // One thing happens after the other.
-    (config.database.min_connections, config.database.max_connections) = (0, 2);
-    let db = store::connect(&config.database)?;
+    // One thing happens after the other, and much at a time takes its time: no news for the log.
+    let options = store::connect_options(&config.database)?.disable_statement_logging();
+    let db = PgPoolOptions::new().max_connections(2).connect_lazy_with(options);
     let outcome = fill(&db, arguments.sample, parameters).await;
     db.close().await;
     outcome

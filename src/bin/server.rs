@@ -79,7 +79,7 @@ async fn run(config: Config) -> Result<()> {
     let listener = bind(server.address(), "API_PORT").await?;
     let address = listener.local_addr().map_err(Error::internal)?;
     let closed = CancellationToken::new();
-    let grace = server.shutdown_grace - notice;
+    let grace = server.shutdown_grace.saturating_sub(notice);
     let serving = tokio::spawn(serve(listener, gate.router(), closed.clone(), grace));
     let metrics = if telemetry.metrics_enabled {
         let handle = telemetry::install(&config.application.version).map_err(Error::internal)?;
@@ -166,8 +166,7 @@ async fn start(config: &Config, gate: &Gate) -> Result<AppState> {
             let status = migrate::check_compatible(&mut conn).await?;
             if status.pending() > 0 {
                 let (missing, all) = (status.pending(), status.steps.len());
-                let place = store::place(&options);
-                let text = format!("{place} lacks {missing} of {all} migrations: run `migrate`");
+                let text = format!("{missing} of {all} migrations are not applied: run `migrate`");
                 return Err(Error::new(Code::ServiceUnavailable, text));
             }
             gate.wait_for("the graph is being loaded".to_owned());
@@ -180,10 +179,25 @@ async fn start(config: &Config, gate: &Gate) -> Result<AppState> {
         };
         // Once per reason, not once per second.
         if said != error.message {
-            tracing::warn!(error = &error as &dyn std::error::Error, "waiting: {}", error.message);
+            let database = store::place(&options);
+            tracing::warn!(
+                database,
+                error = &error as &dyn std::error::Error,
+                "waiting: {}",
+                error.message
+            );
             said.clone_from(&error.message);
         }
-        gate.wait_for(error.message);
+        // Everybody may ask whether the server is ready, and not everybody is to know where the database is.
+        let missing = error
+            .details
+            .as_ref()
+            .is_some_and(|details| details["dependency"] == "database");
+        gate.wait_for(if missing {
+            "the database does not answer".to_owned()
+        } else {
+            error.message
+        });
         tokio::time::sleep(AGAIN).await;
     }
 }

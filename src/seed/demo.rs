@@ -176,31 +176,24 @@ async fn write_cards(writer: &mut Writer<'_>, known: &mut Known, cards: Vec<(Pla
     let there: HashMap<Uuid, bool> = rows.into_iter().map(|row| (row.id, row.deleted)).collect();
     let mut counts = Counts::default();
     for ((place, draft), id) in cards.into_iter().zip(ids) {
+        let explain = |error| place.explain(error);
         let found = match there.get(&id) {
-            Some(true) => {
-                counts.deleted += 1;
-                None
-            }
-            Some(false) => {
-                counts.present += 1;
-                Some(id)
-            }
-            None => match namesake(writer, &draft).await.map_err(|error| place.explain(error))? {
-                Some(other) => {
-                    counts.present += 1;
-                    Some(other)
-                }
-                None => {
-                    writer
-                        .create_card(Some(id), &draft)
-                        .await
-                        .map_err(|error| place.explain(error))?;
-                    known.created.insert(id);
-                    counts.created += 1;
-                    Some(id)
-                }
-            },
+            Some(true) => None,
+            Some(false) => Some(id),
+            None => namesake(writer, &draft).await.map_err(explain)?,
         };
+        let is_new = found.is_none() && !there.contains_key(&id);
+        if is_new {
+            writer.create_card(Some(id), &draft).await.map_err(explain)?;
+            known.created.insert(id);
+        }
+        let count = match (is_new, found) {
+            (true, _) => &mut counts.created,
+            (false, Some(_)) => &mut counts.present,
+            (false, None) => &mut counts.deleted,
+        };
+        *count += 1;
+        let found = found.or(is_new.then_some(id));
         known.ids.insert((draft.card_type, draft.name_key), found);
     }
     Ok(counts)

@@ -162,6 +162,31 @@ pub async fn create_database(maintenance: &mut PgConnection, name: &str) -> Resu
     }
 }
 
+/// Lets the application's role work with what the owner's role, that of `conn`, has made: everything but to change the
+/// change log or the list of migrations. May be repeated.
+pub async fn grant(conn: &mut PgConnection, role: &str) -> Result<()> {
+    let role = format!("\"{}\"", role.replace('"', "\"\""));
+    let statements = [
+        "grant usage on schema public to $",
+        "grant select, insert, update, delete on all tables in schema public to $",
+        "revoke update, delete on changes from $",
+        "revoke insert, update, delete on _sqlx_migrations from $",
+        "grant usage, select, update on all sequences in schema public to $",
+    ];
+    for statement in statements {
+        let statement = statement.replace('$', &role);
+        if let Err(error) = conn.execute(AssertSqlSafe(statement)).await {
+            let mut explained = Error::new(
+                Code::UnprocessableEntity,
+                format!("The role {role} of DATABASE_URL cannot be given its rights; does it exist?"),
+            );
+            explained.source = Some(error.into());
+            return Err(explained);
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a database that is newer than this program can serve; one that is merely newer is fine (a rolled-back image
 /// must start). The schema says itself which programs may: `settings.min_app_version`.
 pub async fn check_compatible(conn: &mut PgConnection) -> Result<Status> {

@@ -25,14 +25,12 @@ impl Rows {
 
     /// A value, or null.
     pub(super) fn optional(&mut self, value: Option<impl Display>) -> &mut Self {
-        match value {
-            Some(value) => self.value(value),
-            None => {
-                self.separate();
-                self.text.push_str("\\N");
-                self
-            }
+        if let Some(value) = value {
+            return self.value(value);
         }
+        self.separate();
+        self.text.push_str("\\N");
+        self
     }
 
     /// An array of texts.

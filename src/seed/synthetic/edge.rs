@@ -160,11 +160,11 @@ impl<'p> Edges<'p> {
             return None;
         }
         let share = self.rng.between(5, 40) as u8;
-        let given = self.given.entry(giver).or_default();
-        if *given + share > 100 {
+        let total = self.given.entry(giver).or_default();
+        if *total + share > 100 {
             return None;
         }
-        *given += share;
+        *total += share;
         Some(share)
     }
 }

@@ -164,14 +164,14 @@ fn edges_pass_the_checks_of_the_ontology() {
                 assert_disjoint(&what, intervals);
             }
             if matches!(row.cardinality, Cardinality::ManyToOne | Cardinality::OneToOne) {
-                sources
-                    .into_values()
-                    .for_each(|intervals| assert_disjoint(&what, intervals));
+                for intervals in sources.into_values() {
+                    assert_disjoint(&what, intervals);
+                }
             }
             if matches!(row.cardinality, Cardinality::OneToMany | Cardinality::OneToOne) {
-                targets
-                    .into_values()
-                    .for_each(|intervals| assert_disjoint(&what, intervals));
+                for intervals in targets.into_values() {
+                    assert_disjoint(&what, intervals);
+                }
             }
             if row.acyclic {
                 assert_eq!(on_cycles(&edges), 0, "{what}");
@@ -210,7 +210,7 @@ fn on_cycles(edges: &[&Edge]) -> usize {
 #[test]
 fn nobody_gives_away_more_than_there_is() {
     let landscape = middling();
-    let mut given: HashMap<u32, rust_decimal::Decimal> = HashMap::new();
+    let mut totals: HashMap<u32, rust_decimal::Decimal> = HashMap::new();
     for edge in &landscape.edges {
         let Some(share) = edge.draft().allocation_pct else {
             continue;
@@ -220,10 +220,10 @@ fn nobody_gives_away_more_than_there_is() {
             CostGiver::Source => edge.source,
             CostGiver::Target => edge.target,
         };
-        *given.entry(giver).or_default() += share;
+        *totals.entry(giver).or_default() += share;
     }
-    assert!(given.len() > 50);
-    assert!(given.values().all(|total| *total <= rust_decimal::Decimal::ONE));
+    assert!(totals.len() > 50);
+    assert!(totals.values().all(|total| *total <= rust_decimal::Decimal::ONE));
 }
 
 #[test]
