@@ -30,14 +30,20 @@ impl Counter {
     /// For the account with this address key.
     #[must_use]
     pub fn new(email_key: &str, ip: &str) -> Self {
-        Self { account: lockout::account(email_key), address: ip.to_owned() }
+        Self {
+            account: lockout::account(email_key),
+            address: ip.to_owned(),
+        }
     }
 
     /// For somebody who already holds a living session of that account: counted by themselves, so that no stranger
     /// behind the same address can lock them out.
     #[must_use]
     pub fn known(email_key: &str, session: Uuid) -> Self {
-        Self { account: lockout::account(email_key), address: format!("session {session}") }
+        Self {
+            account: lockout::account(email_key),
+            address: format!("session {session}"),
+        }
     }
 }
 
@@ -82,7 +88,11 @@ pub async fn try_password(state: &AppState, counter: &Counter, password: String,
 /// A second, but nothing where passwords are hashed so cheaply that no more than a test can be at stake: the
 /// configuration allows that in tests only.
 fn pace(cost: u32) -> Duration {
-    if cost < 10 { Duration::ZERO } else { Duration::from_secs(1) }
+    if cost < 10 {
+        Duration::ZERO
+    } else {
+        Duration::from_secs(1)
+    }
 }
 
 /// The number of this try. No connection is held while it waits for others.

@@ -35,7 +35,9 @@ pub async fn authenticate(State(state): State<AppState>, mut request: Request, n
 }
 
 async fn verdict(state: &AppState, headers: &HeaderMap) -> Authentication {
-    let Some(token) = bearer(headers) else { return Authentication::Invalid("missing") };
+    let Some(token) = bearer(headers) else {
+        return Authentication::Invalid("missing");
+    };
     let now = state.clock.now();
     let claims = match state.tokens.verify(token, now) {
         Ok(claims) => claims,
@@ -54,7 +56,11 @@ async fn verdict(state: &AppState, headers: &HeaderMap) -> Authentication {
                 return Authentication::Invalid("expired");
             }
             note_activity(state, claims.sid, now);
-            Authentication::Valid(Principal { user_id: standing.user_id, session_id: claims.sid, roles: standing.roles })
+            Authentication::Valid(Principal {
+                user_id: standing.user_id,
+                session_id: claims.sid,
+                roles: standing.roles,
+            })
         }
         _ => Authentication::Invalid("revoked"),
     }

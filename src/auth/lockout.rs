@@ -19,7 +19,11 @@ pub fn window() -> Duration {
 /// What an account is counted under: a digest, so that unknown addresses leave no e-mail behind.
 #[must_use]
 pub fn account(email_key: &str) -> Vec<u8> {
-    Sha256::new().chain_update("account:").chain_update(email_key).finalize().to_vec()
+    Sha256::new()
+        .chain_update("account:")
+        .chain_update(email_key)
+        .finalize()
+        .to_vec()
 }
 
 /// What is remembered of one account and address.
@@ -60,11 +64,24 @@ pub fn admit(record: Record, now: DateTime<Utc>) -> Admission {
                 return Admission::Wait(record.since + window());
             }
             let number = record.tries + 1;
-            return Admission::Try { number, record: Record { tries: number, ..record } };
+            return Admission::Try {
+                number,
+                record: Record {
+                    tries: number,
+                    ..record
+                },
+            };
         }
         _ => {}
     }
-    Admission::Try { number: 1, record: Record { tries: 1, since: now, locked_until: None } }
+    Admission::Try {
+        number: 1,
+        record: Record {
+            tries: 1,
+            since: now,
+            locked_until: None,
+        },
+    }
 }
 
 /// Seconds that the try of this number is held back.
@@ -86,14 +103,20 @@ mod tests {
     }
 
     fn fresh() -> Record {
-        Record { tries: 0, since: at(0), locked_until: None }
+        Record {
+            tries: 0,
+            since: at(0),
+            locked_until: None,
+        }
     }
 
     #[test]
     fn five_tries_in_fifteen_minutes() {
         let mut record = fresh();
         for expected in 1..=5 {
-            let Admission::Try { number, record: next } = admit(record, at(i64::from(expected) * 10)) else { panic!("{expected}") };
+            let Admission::Try { number, record: next } = admit(record, at(i64::from(expected) * 10)) else {
+                panic!("{expected}")
+            };
             assert_eq!(number, expected);
             record = next;
         }
@@ -104,11 +127,22 @@ mod tests {
 
     #[test]
     fn a_lock_holds_until_its_end_and_leaves_nothing() {
-        let locked = Record { tries: 5, since: at(0), locked_until: Some(at(1000)) };
+        let locked = Record {
+            tries: 5,
+            since: at(0),
+            locked_until: Some(at(1000)),
+        };
         assert_eq!(admit(locked, at(999)), Admission::Locked(at(1000)));
         assert_eq!(
             admit(locked, at(1000)),
-            Admission::Try { number: 1, record: Record { tries: 1, since: at(1000), locked_until: None } }
+            Admission::Try {
+                number: 1,
+                record: Record {
+                    tries: 1,
+                    since: at(1000),
+                    locked_until: None
+                }
+            }
         );
     }
 

@@ -1,10 +1,6 @@
 //! Passwords: what is accepted, and hashing that never blocks the async workers.
 
-use std::{
-    collections::HashSet,
-    sync::LazyLock,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::LazyLock, time::Duration};
 
 use tokio::sync::Semaphore;
 
@@ -22,10 +18,16 @@ pub fn violations(field: &str, password: &str) -> Vec<Violation> {
     let mut refuse = |code, message: String| found.push(Violation::new(field, code, message));
     let characters = password.chars().count();
     if characters < SHORTEST {
-        refuse(ViolationCode::OutOfRange, format!("has {characters} characters, at least {SHORTEST} are required"));
+        refuse(
+            ViolationCode::OutOfRange,
+            format!("has {characters} characters, at least {SHORTEST} are required"),
+        );
     }
     if password.len() > LONGEST {
-        refuse(ViolationCode::TooLong, format!("has {} bytes, at most {LONGEST} are allowed", password.len()));
+        refuse(
+            ViolationCode::TooLong,
+            format!("has {} bytes, at most {LONGEST} are allowed", password.len()),
+        );
     }
     let kinds: [(fn(char) -> bool, &str); 4] = [
         (char::is_uppercase, "an upper-case letter"),
@@ -42,7 +44,10 @@ pub fn violations(field: &str, password: &str) -> Vec<Violation> {
         refuse(ViolationCode::PatternMismatch, "must not contain NUL characters".into());
     }
     if is_common(password) {
-        refuse(ViolationCode::PatternMismatch, "is among the passwords that are guessed first".into());
+        refuse(
+            ViolationCode::PatternMismatch,
+            "is among the passwords that are guessed first".into(),
+        );
     }
     for violation in &mut found {
         match violation.code {
@@ -58,8 +63,12 @@ fn is_symbol(c: char) -> bool {
     !c.is_alphanumeric() && c != '\0'
 }
 
-static COMMON: LazyLock<HashSet<&str>> =
-    LazyLock::new(|| include_str!("common_passwords.txt").lines().filter(|l| !l.is_empty() && !l.starts_with('#')).collect());
+static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    include_str!("common_passwords.txt")
+        .lines()
+        .filter(|l| !l.is_empty() && !l.starts_with('#'))
+        .collect()
+});
 
 /// Digits and symbols around a common word that do not make it less common: `Password2026!`.
 const DECORATION: usize = 8;
@@ -97,7 +106,9 @@ static SLOTS: LazyLock<Semaphore> =
 /// How long a caller waits for its turn to hash before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, bcrypt::BcryptError> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, bcrypt::BcryptError> + Send + 'static,
+) -> Result<T> {
     let slot = match tokio::time::timeout(PATIENCE, SLOTS.acquire()).await {
         Ok(slot) => slot.map_err(Error::internal)?,
         Err(late) => return Err(Error::unavailable("password check", Some(late.into()))),
@@ -157,7 +168,10 @@ mod tests {
     use super::*;
 
     fn codes(password: &str) -> Vec<String> {
-        violations("password", password).into_iter().map(|v| v.message).collect()
+        violations("password", password)
+            .into_iter()
+            .map(|v| v.message)
+            .collect()
     }
 
     #[test]
@@ -204,7 +218,16 @@ mod tests {
 
     #[test]
     fn common_passwords_in_their_usual_disguises() {
-        for common in ["Password123!", "P@ssw0rd2026!", "Welcome2026!!", "Qwertyuiop1!", "Administrator1!", "!QAZ2wsx#EDC", "Summer-2026!!", "Changeme-123"] {
+        for common in [
+            "Password123!",
+            "P@ssw0rd2026!",
+            "Welcome2026!!",
+            "Qwertyuiop1!",
+            "Administrator1!",
+            "!QAZ2wsx#EDC",
+            "Summer-2026!!",
+            "Changeme-123",
+        ] {
             assert!(codes(common).iter().any(|m| m.contains("guessed first")), "{common}");
         }
         for fine in ["Correct-Horse-7", "Dragon8391746254!", "Herons-Password-9"] {

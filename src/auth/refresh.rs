@@ -65,8 +65,16 @@ mod tests {
             (None, 0, false, Decision::Refuse("revoked")),
             (Some(10), 41, false, Decision::Refuse("revoked")),
         ] {
-            let token = Presented { used_at: used.map(at), expires_at: at(1000), alive };
-            assert_eq!(decide(token, at(now)), expected, "used {used:?}, now {now}, alive {alive}");
+            let token = Presented {
+                used_at: used.map(at),
+                expires_at: at(1000),
+                alive,
+            };
+            assert_eq!(
+                decide(token, at(now)),
+                expected,
+                "used {used:?}, now {now}, alive {alive}"
+            );
         }
     }
 }

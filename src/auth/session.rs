@@ -89,10 +89,19 @@ impl SessionCache {
         match self.sessions.get(&session) {
             None => Remembered::Nothing,
             Some(Entry::Unknown) => Remembered::Unknown,
-            Some(Entry::Known { user_id, rights, alive, expires_at, .. }) => match self.users.get(&user_id) {
-                Some(current) if Arc::ptr_eq(&current, &rights) => {
-                    Remembered::Standing(Standing { user_id, roles: rights.roles.clone(), alive, expires_at })
-                }
+            Some(Entry::Known {
+                user_id,
+                rights,
+                alive,
+                expires_at,
+                ..
+            }) => match self.users.get(&user_id) {
+                Some(current) if Arc::ptr_eq(&current, &rights) => Remembered::Standing(Standing {
+                    user_id,
+                    roles: rights.roles.clone(),
+                    alive,
+                    expires_at,
+                }),
                 _ => Remembered::Nothing,
             },
         }
@@ -116,7 +125,9 @@ impl SessionCache {
                 let rights = match self.users.get(&standing.user_id) {
                     Some(current) if current.roles == standing.roles => current,
                     _ => {
-                        let rights = Arc::new(Rights { roles: standing.roles.clone() });
+                        let rights = Arc::new(Rights {
+                            roles: standing.roles.clone(),
+                        });
                         self.users.insert(standing.user_id, rights.clone());
                         rights
                     }
@@ -144,9 +155,14 @@ impl SessionCache {
     /// Whether it is time to note in the database that the session is active. Says so once in a while only.
     #[must_use]
     pub fn is_note_due(&self, session: Uuid, now: DateTime<Utc>) -> bool {
-        let Some(Entry::Known { noted, .. }) = self.sessions.get(&session) else { return false };
+        let Some(Entry::Known { noted, .. }) = self.sessions.get(&session) else {
+            return false;
+        };
         let (now, last) = (now.timestamp(), noted.load(Ordering::Relaxed));
-        now - last >= NOTE_EVERY && noted.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        now - last >= NOTE_EVERY
+            && noted
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// Forgets a session: it changed.
@@ -167,7 +183,12 @@ mod tests {
     use super::*;
 
     fn standing(user: u128, roles: &[Role]) -> Standing {
-        Standing { user_id: Uuid::from_u128(user), roles: roles.to_vec(), alive: true, expires_at: DateTime::from_timestamp(2_000_000_000, 0).unwrap() }
+        Standing {
+            user_id: Uuid::from_u128(user),
+            roles: roles.to_vec(),
+            alive: true,
+            expires_at: DateTime::from_timestamp(2_000_000_000, 0).unwrap(),
+        }
     }
 
     fn id(n: u128) -> Uuid {
@@ -232,7 +253,10 @@ mod tests {
                     scope.spawn(|| {
                         for _ in 0..20 {
                             let ticket = cache.ticket();
-                            let read = Standing { alive: alive.load(Ordering::SeqCst), ..standing(1, &[Role::Admin]) };
+                            let read = Standing {
+                                alive: alive.load(Ordering::SeqCst),
+                                ..standing(1, &[Role::Admin])
+                            };
                             std::thread::yield_now();
                             cache.keep(ticket, id(10), Some(&read));
                         }
@@ -241,7 +265,11 @@ mod tests {
                 scope.spawn(|| {
                     std::thread::yield_now();
                     alive.store(false, Ordering::SeqCst);
-                    if round % 2 == 0 { cache.forget(id(10)) } else { cache.forget_user(id(1)) }
+                    if round % 2 == 0 {
+                        cache.forget(id(10))
+                    } else {
+                        cache.forget_user(id(1))
+                    }
                 });
             });
             if let Remembered::Standing(found) = cache.get(id(10)) {

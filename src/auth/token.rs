@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode, errors::ErrorKind};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode, errors::ErrorKind,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -132,7 +134,9 @@ impl Tokens {
         };
         let mut claims = Err("bad signature");
         for (_, key) in candidates {
-            claims = decode::<Claims>(token, key, &self.validation).map(|data| data.claims).map_err(|e| reason(e.kind()));
+            claims = decode::<Claims>(token, key, &self.validation)
+                .map(|data| data.claims)
+                .map_err(|e| reason(e.kind()));
             if claims != Err("bad signature") {
                 break;
             }
@@ -162,7 +166,12 @@ fn reason(kind: &ErrorKind) -> &'static str {
 
 /// Tells secrets apart without telling anything about them that a token's signature does not.
 fn key_id(secret: &SecretString) -> String {
-    hex::encode(&Sha256::new().chain_update("kid:").chain_update(secret.expose_secret()).finalize()[..6])
+    hex::encode(
+        &Sha256::new()
+            .chain_update("kid:")
+            .chain_update(secret.expose_secret())
+            .finalize()[..6],
+    )
 }
 
 #[cfg(test)]
@@ -232,7 +241,10 @@ mod tests {
         let token = tokens("one", &[]).issue(&user(), Uuid::from_u128(9), now()).unwrap();
         let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&payload).unwrap(), claims());
-        assert_eq!(tokens("one", &[]).verify(&token, now()).unwrap().sid, Uuid::from_u128(9));
+        assert_eq!(
+            tokens("one", &[]).verify(&token, now()).unwrap().sid,
+            Uuid::from_u128(9)
+        );
     }
 
     #[test]
@@ -269,12 +281,21 @@ mod tests {
         };
         let good = forge("one", &hs256, &claims());
         assert!(tokens.verify(&good, now()).is_ok());
-        let unsigned = format!("{}.", forge("one", &json!({"alg": "none"}), &claims()).rsplit_once('.').unwrap().0);
+        let unsigned = format!(
+            "{}.",
+            forge("one", &json!({"alg": "none"}), &claims())
+                .rsplit_once('.')
+                .unwrap()
+                .0
+        );
         let parts: Vec<&str> = good.split('.').collect();
         let raised = forge("two", &hs256, &with("roles", json!(["admin"])));
         for (token, expected) in [
             (forge("two", &hs256, &claims()), "bad signature"),
-            (format!("{}.{}.{}", parts[0], raised.split('.').nth(1).unwrap(), parts[2]), "bad signature"),
+            (
+                format!("{}.{}.{}", parts[0], raised.split('.').nth(1).unwrap(), parts[2]),
+                "bad signature",
+            ),
             (forge("one", &hs256, &with("aud", json!("other"))), "wrong audience"),
             (forge("one", &hs256, &with("iss", json!("other"))), "wrong issuer"),
             (forge("one", &json!({"alg": "HS512"}), &claims()), "wrong algorithm"),
@@ -283,7 +304,10 @@ mod tests {
             (forge("one", &hs256, &with("exp", Value::Null)), "malformed"),
             (forge("one", &hs256, &with("exp", json!(-1))), "malformed"),
             (forge("one", &hs256, &with("exp", json!(1))), "expired"),
-            (forge("one", &hs256, &with("aud", json!(["audience", "other"]))), "malformed"),
+            (
+                forge("one", &hs256, &with("aud", json!(["audience", "other"]))),
+                "malformed",
+            ),
             (forge("one", &hs256, &with("sid", json!("x"))), "malformed"),
             (forge("one", &hs256, &json!([])), "malformed"),
             (String::new(), "malformed"),

@@ -134,7 +134,9 @@ pub const LONGEST_NAME: usize = 200;
 /// Whether the text has the shape of an e-mail address. Only a mail that arrives proves more.
 #[must_use]
 pub fn is_email(text: &str) -> bool {
-    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
     let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"@,;:<>()[]\"\\".contains(c);
     let label = |l: &str| !l.is_empty() && !l.starts_with('-') && !l.ends_with('-');
     (1..=64).contains(&local.len())
@@ -150,7 +152,12 @@ pub fn take_email(fields: &mut Fields, name: &'static str) -> Option<String> {
     if is_email(&email) {
         return Some(email);
     }
-    fields.refuse(name, ViolationCode::PatternMismatch, "must be an e-mail address", Some(&Value::String(email)));
+    fields.refuse(
+        name,
+        ViolationCode::PatternMismatch,
+        "must be an e-mail address",
+        Some(&Value::String(email)),
+    );
     None
 }
 
@@ -162,7 +169,12 @@ pub fn take_name(fields: &mut Fields, name: &'static str) -> Option<String> {
         return None;
     }
     if text.chars().any(char::is_control) {
-        fields.refuse(name, ViolationCode::PatternMismatch, "must not contain control characters", None);
+        fields.refuse(
+            name,
+            ViolationCode::PatternMismatch,
+            "must not contain control characters",
+            None,
+        );
         return None;
     }
     Some(text)
@@ -174,7 +186,10 @@ pub fn take_roles(fields: &mut Fields, name: &'static str) -> Option<Vec<Role>> 
     match roles(&names) {
         Ok(roles) => Some(roles),
         Err(violation) => {
-            fields.extend([Violation { field: name.to_owned(), ..violation }]);
+            fields.extend([Violation {
+                field: name.to_owned(),
+                ..violation
+            }]);
             None
         }
     }
@@ -185,15 +200,21 @@ pub fn roles(names: &[String]) -> Result<Vec<Role>, Violation> {
     let mut roles = Vec::with_capacity(names.len());
     for name in names {
         let Some(role) = Role::parse(name) else {
-            return Err(Violation::new("roles", ViolationCode::NotInOptions, format!("there is no role '{name}'"))
-                .provided(&Value::String(name.clone()))
-                .accepts("allowed_values", Role::ALL.map(Role::name).to_vec()));
+            return Err(Violation::new(
+                "roles",
+                ViolationCode::NotInOptions,
+                format!("there is no role '{name}'"),
+            )
+            .provided(&Value::String(name.clone()))
+            .accepts("allowed_values", Role::ALL.map(Role::name).to_vec()));
         };
         roles.push(role);
     }
     if roles.is_empty() {
-        return Err(Violation::new("roles", ViolationCode::Required, "must name at least one role")
-            .accepts("allowed_values", Role::ALL.map(Role::name).to_vec()));
+        return Err(
+            Violation::new("roles", ViolationCode::Required, "must name at least one role")
+                .accepts("allowed_values", Role::ALL.map(Role::name).to_vec()),
+        );
     }
     roles.sort_unstable();
     roles.dedup();
@@ -240,7 +261,10 @@ pub fn name_from(email: &str) -> String {
 /// The error for a change that would leave nobody in charge.
 #[must_use]
 pub fn last_admin() -> Error {
-    Error::new(Code::Conflict, "This is the last active administrator; make somebody else an administrator first")
+    Error::new(
+        Code::Conflict,
+        "This is the last active administrator; make somebody else an administrator first",
+    )
 }
 
 /// RFC 7396: the patch's nulls remove, its objects are merged, everything else replaces.
@@ -269,10 +293,28 @@ mod tests {
 
     #[test]
     fn the_shape_of_addresses() {
-        for good in ["a@b", "Anna.Berg@example.com", "o'neil+tag@sub.example.co.uk", "jürgen@exämple.de"] {
+        for good in [
+            "a@b",
+            "Anna.Berg@example.com",
+            "o'neil+tag@sub.example.co.uk",
+            "jürgen@exämple.de",
+        ] {
             assert!(is_email(good), "{good}");
         }
-        for bad in ["", "a", "@b", "a@", "a b@c", "a@b..c", "a@-b", "a@@b", "a@b\n", "<a@b>", "a@b,c@d", &format!("{}@b", "x".repeat(65))] {
+        for bad in [
+            "",
+            "a",
+            "@b",
+            "a@",
+            "a b@c",
+            "a@b..c",
+            "a@-b",
+            "a@@b",
+            "a@b\n",
+            "<a@b>",
+            "a@b,c@d",
+            &format!("{}@b", "x".repeat(65)),
+        ] {
             assert!(!is_email(bad), "{bad}");
         }
         assert_eq!(email_key("  Anna.Berg@Example.COM "), "anna.berg@example.com");
@@ -281,23 +323,43 @@ mod tests {
     #[test]
     fn roles_are_checked_ordered_and_unique() {
         let names = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(roles(&names(&["admin", "viewer", "admin"])).unwrap(), [Role::Viewer, Role::Admin]);
-        assert_eq!(roles(&names(&["viewer", "boss"])).unwrap_err().code, ViolationCode::NotInOptions);
+        assert_eq!(
+            roles(&names(&["admin", "viewer", "admin"])).unwrap(),
+            [Role::Viewer, Role::Admin]
+        );
+        assert_eq!(
+            roles(&names(&["viewer", "boss"])).unwrap_err().code,
+            ViolationCode::NotInOptions
+        );
         assert_eq!(roles(&[]).unwrap_err().code, ViolationCode::Required);
     }
 
     #[test]
     fn permissions_of_several_roles_are_their_union() {
         let both = permissions(&[Role::Editor, Role::Auditor]);
-        assert_eq!(both, [Permission::View, Permission::Create, Permission::Edit, Permission::ReadAudit]);
+        assert_eq!(
+            both,
+            [
+                Permission::View,
+                Permission::Create,
+                Permission::Edit,
+                Permission::ReadAudit
+            ]
+        );
     }
 
     #[test]
     fn merging_preferences() {
         let object = |value: Value| value.as_object().unwrap().clone();
         let mut target = object(json!({"a": "b", "c": {"d": "e", "f": "g"}}));
-        merge(&mut target, object(json!({"a": "z", "c": {"f": null}, "n": {"x": null, "y": [1, null]}})));
-        assert_eq!(Value::Object(target), json!({"a": "z", "c": {"d": "e"}, "n": {"y": [1, null]}}));
+        merge(
+            &mut target,
+            object(json!({"a": "z", "c": {"f": null}, "n": {"x": null, "y": [1, null]}})),
+        );
+        assert_eq!(
+            Value::Object(target),
+            json!({"a": "z", "c": {"d": "e"}, "n": {"y": [1, null]}})
+        );
     }
 
     #[test]

@@ -88,10 +88,18 @@ async fn main() -> ExitCode {
 /// The message, everything that was wrong, and the cause: here it is the operator who reads it.
 fn describe(error: &Error) -> String {
     let mut text = error.message.clone();
-    let violations = error.details.as_ref().and_then(|d| d["violations"].as_array()).map_or(&[][..], Vec::as_slice);
+    let violations = error
+        .details
+        .as_ref()
+        .and_then(|d| d["violations"].as_array())
+        .map_or(&[][..], Vec::as_slice);
     if violations.len() > 1 {
         for violation in violations {
-            text += &format!("\n  {} {}", violation["field"].as_str().unwrap_or_default(), violation["message"].as_str().unwrap_or_default());
+            text += &format!(
+                "\n  {} {}",
+                violation["field"].as_str().unwrap_or_default(),
+                violation["message"].as_str().unwrap_or_default()
+            );
         }
     }
     if let Some(cause) = &error.source {
@@ -107,7 +115,13 @@ async fn run(config: &Config, command: Command) -> Result<()> {
     let now = Clock::default().now();
     let cost = config.auth.password_hash_cost;
     match command {
-        Command::CreateUser { email, roles, name, password_file, if_missing } => {
+        Command::CreateUser {
+            email,
+            roles,
+            name,
+            password_file,
+            if_missing,
+        } => {
             let email = email.trim().to_owned();
             if !user::is_email(&email) {
                 return Err(Error::invalid(format!("'{email}' is not an e-mail address")));
@@ -118,8 +132,17 @@ async fn run(config: &Config, command: Command) -> Result<()> {
                 return say(&format!("{email} exists already; nothing was changed"));
             }
             let chosen = Chosen::from(password_file.as_deref())?;
-            let name = name.map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or_else(|| user::name_from(&email));
-            let new = NewUser { email, name, roles, org_id: None, password_hash: Some(password::hash(chosen.password.clone(), cost).await?) };
+            let name = name
+                .map(|n| n.trim().to_owned())
+                .filter(|n| !n.is_empty())
+                .unwrap_or_else(|| user::name_from(&email));
+            let new = NewUser {
+                email,
+                name,
+                roles,
+                org_id: None,
+                password_hash: Some(password::hash(chosen.password.clone(), cost).await?),
+            };
             let mut tx = conn.begin().await?;
             let user = people::create_user(&mut tx, &Author::system("admin create-user"), new, now).await?;
             tx.commit().await?;
@@ -141,7 +164,15 @@ async fn run(config: &Config, command: Command) -> Result<()> {
             let mut tx = conn.begin().await?;
             let user = find(&mut tx, &email).await?;
             people::unlock(&mut tx, &user::email_key(&user.email)).await?;
-            people::log_user(&mut tx, &Author::system("admin unlock"), user.id, "unlocked", user.version, &[]).await?;
+            people::log_user(
+                &mut tx,
+                &Author::system("admin unlock"),
+                user.id,
+                "unlocked",
+                user.version,
+                &[],
+            )
+            .await?;
             tx.commit().await?;
             say(&format!("{} may try to log in again", user.email))
         }
@@ -149,20 +180,33 @@ async fn run(config: &Config, command: Command) -> Result<()> {
 }
 
 async fn find(conn: &mut PgConnection, email: &str) -> Result<User> {
-    let missing = || Error::new(Code::NotFound, format!("there is no user with the address {}", email.trim()));
-    let found = people::find_credentials(conn, &user::email_key(email)).await?.ok_or_else(missing)?;
+    let missing = || {
+        Error::new(
+            Code::NotFound,
+            format!("there is no user with the address {}", email.trim()),
+        )
+    };
+    let found = people::find_credentials(conn, &user::email_key(email))
+        .await?
+        .ok_or_else(missing)?;
     people::lock_user(conn, found.user_id).await?.ok_or_else(missing)
 }
 
 async fn reset(conn: &mut PgConnection, user: &User, hash: &str, now: DateTime<Utc>) -> Result<()> {
     let author = Author::system("admin reset-password");
     if user.status == Status::Deactivated {
-        return Err(Error::new(Code::UnprocessableEntity, format!("{} was deactivated; activate the user first", user.email)));
+        return Err(Error::new(
+            Code::UnprocessableEntity,
+            format!("{} was deactivated; activate the user first", user.email),
+        ));
     }
     people::reset_password(conn, &author, user, hash, now).await?;
     if user.status == Status::Invited {
         // They have a password now, which is all an invitation is for.
-        let active = User { status: Status::Active, ..user.clone() };
+        let active = User {
+            status: Status::Active,
+            ..user.clone()
+        };
         people::save_user(conn, &author, "activated", user, active, now).await?;
     }
     Ok(())
@@ -176,17 +220,30 @@ struct Chosen {
 
 impl Chosen {
     fn from(file: Option<&Path>) -> Result<Self> {
-        let Some(file) = file else { return Ok(Self { password: password::generate(), made: true }) };
+        let Some(file) = file else {
+            return Ok(Self {
+                password: password::generate(),
+                made: true,
+            });
+        };
         let text = std::fs::read_to_string(file)
             .map_err(|error| Error::invalid(format!("the password file {} cannot be read: {error}", file.display())))?;
         let password = text.lines().next().unwrap_or_default().to_owned();
         let violations = password::violations("password", &password);
-        if violations.is_empty() { Ok(Self { password, made: false }) } else { Err(Error::validation(violations)) }
+        if violations.is_empty() {
+            Ok(Self { password, made: false })
+        } else {
+            Err(Error::validation(violations))
+        }
     }
 
     /// Prints a password that nobody knows yet.
     fn reveal(&self) -> Result<()> {
-        if self.made { say(&format!("password: {}", self.password)) } else { Ok(()) }
+        if self.made {
+            say(&format!("password: {}", self.password))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -4,13 +4,14 @@
 
 mod draft;
 pub mod history;
+mod lifecycle;
 pub mod list;
 mod routes;
 pub mod store;
 mod view;
 
-pub use crate::graph::{Lifecycle, Phase};
 pub use draft::{CardDraft, Tier, merge};
+pub use lifecycle::{Lifecycle, Phase, day};
 pub use routes::routes;
 pub use store::CardRow;
 pub use view::{CardView, LifecycleView, computed, sparse};

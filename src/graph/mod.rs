@@ -24,7 +24,6 @@ mod routes;
 mod store;
 
 pub mod input;
-pub mod lifecycle;
 pub mod model;
 pub mod overlay;
 pub mod question;
@@ -36,7 +35,6 @@ mod tests;
 pub use embedded::Embedded;
 pub use input::{CardInput, Dependent, EdgeInput, RelationshipRule};
 pub use interner::{TypeId, Word};
-pub use lifecycle::{Lifecycle, Phase};
 pub use model::{CardRecord, CriticalitySource, Dependency, EdgeDetail, EdgeIx, EdgeRecord, NodeIx, Tier};
 pub use overlay::{AddedEdge, Overlay};
 pub use routes::routes;

@@ -8,10 +8,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{
-    interner::{TypeId, Word},
-    lifecycle::Lifecycle,
-};
+use crate::card::Lifecycle;
+
+use super::interner::{TypeId, Word};
 
 /// A card's place in one graph and its later snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

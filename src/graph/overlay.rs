@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::NaiveDate;
 
+use crate::card::Lifecycle;
+
 use super::{
     Graph,
     interner::{TypeId, Word},
-    lifecycle::Lifecycle,
     model::{Dependency, EdgeIx, EdgeRecord, NodeIx, Step},
     store::days,
 };

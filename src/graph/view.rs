@@ -10,10 +10,11 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::card::{Lifecycle, Phase, day};
+
 use super::{
     Graph,
     interner::{TypeId, Word},
-    lifecycle::{Lifecycle, Phase, day},
     model::{DefaultGroup, Dependency, EdgeIx, EdgeRecord, NodeIx, Step},
     overlay::Overlay,
 };

@@ -227,7 +227,12 @@ pub async fn limit(State(state): State<AppState>, request: Request, next: Next) 
 /// Counts one request of `subject`; unless its quota is used up, makes the answer. Either way the answer tells where the
 /// subject stands, unless something further in has told of a quota of its own: a handler that knows more of the subject
 /// than the layer does can count again.
-pub async fn limited(state: &AppState, class: Class, subject: &str, answer: impl Future<Output = Response>) -> Response {
+pub async fn limited(
+    state: &AppState,
+    class: Class,
+    subject: &str,
+    answer: impl Future<Output = Response>,
+) -> Response {
     let now = state.clock.now().timestamp();
     match state.limiter.admit(class, subject) {
         Ok(standing) => {

@@ -27,7 +27,9 @@ fn operations() -> Vec<Operation> {
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let Ok(method) = method.to_uppercase().parse::<Method>() else { continue };
+            let Ok(method) = method.to_uppercase().parse::<Method>() else {
+                continue;
+            };
             if !operation.is_object() || operation["responses"].is_null() {
                 continue;
             }
@@ -46,7 +48,17 @@ fn operations() -> Vec<Operation> {
 /// A path with its parameters filled in: ids that do not exist.
 fn fill(path: &str) -> String {
     path.split('/')
-        .map(|step| if step.starts_with('{') { if step.contains("id") { Uuid::nil().to_string() } else { "Nothing".into() } } else { step.to_owned() })
+        .map(|step| {
+            if step.starts_with('{') {
+                if step.contains("id") {
+                    Uuid::nil().to_string()
+                } else {
+                    "Nothing".into()
+                }
+            } else {
+                step.to_owned()
+            }
+        })
         .collect::<Vec<_>>()
         .join("/")
 }
@@ -58,15 +70,22 @@ fn permission(name: &str) -> Option<Permission> {
 async fn status(app: &TestApp, operation: &Operation, token: Option<&str>) -> (u16, Value) {
     let caller = token.map_or_else(|| app.anonymous(), |t| app.with_token(t));
     let body = operation.takes_body.then(|| json!({}));
-    let answer = caller.send(operation.method.clone(), &format!("/{}", operation.path), body).await;
+    let answer = caller
+        .send(operation.method.clone(), &format!("/{}", operation.path), body)
+        .await;
     (answer.status.as_u16(), answer.body)
 }
 
 #[tokio::test]
 async fn every_operation_says_what_it_demands() {
     for operation in operations() {
-        let known = ["public", "authenticated"].contains(&operation.permission.as_str()) || permission(&operation.permission).is_some();
-        assert!(known, "{} {} has x-permission '{}'", operation.method, operation.path, operation.permission);
+        let known = ["public", "authenticated"].contains(&operation.permission.as_str())
+            || permission(&operation.permission).is_some();
+        assert!(
+            known,
+            "{} {} has x-permission '{}'",
+            operation.method, operation.path, operation.permission
+        );
     }
 }
 
@@ -78,24 +97,40 @@ async fn every_route_with_every_role() {
         let token = app.login(role).await.token.unwrap();
         for operation in operations() {
             // Logging out ends the session this walk needs.
-            if operation.path.ends_with("/auth/logout") || operation.path.ends_with("/auth/sessions") && operation.method == Method::DELETE {
+            if operation.path.ends_with("/auth/logout")
+                || operation.path.ends_with("/auth/sessions") && operation.method == Method::DELETE
+            {
                 continue;
             }
             let (status, body) = status(&app, &operation, Some(&token)).await;
             let allowed = permission(&operation.permission).is_none_or(|p| role.permissions().contains(&p));
-            let what = format!("{} {} as {}: {status} {body}", operation.method, operation.path, role.name());
+            let what = format!(
+                "{} {} as {}: {status} {body}",
+                operation.method,
+                operation.path,
+                role.name()
+            );
             if allowed {
-                assert!(status != 403 && !(status == 401 && operation.permission != "public"), "{what}");
+                assert!(
+                    status != 403 && !(status == 401 && operation.permission != "public"),
+                    "{what}"
+                );
                 assert!(status < 500, "{what}");
             } else {
                 assert_eq!(status, 403, "{what}");
                 assert_eq!(body["error"]["code"], "INSUFFICIENT_PERMISSIONS", "{what}");
-                assert_eq!(body["error"]["details"]["required_permission"], operation.permission.as_str(), "{what}");
+                assert_eq!(
+                    body["error"]["details"]["required_permission"],
+                    operation.permission.as_str(),
+                    "{what}"
+                );
                 refused.insert(operation.permission.clone());
             }
         }
     }
-    let expected: BTreeSet<String> = ["create", "edit", "delete", "manage_metamodel", "manage_users"].map(str::to_owned).into();
+    let expected: BTreeSet<String> = ["create", "edit", "delete", "manage_metamodel", "manage_users"]
+        .map(str::to_owned)
+        .into();
     assert_eq!(refused, expected);
 }
 
@@ -105,7 +140,11 @@ async fn every_route_without_and_with_bad_tokens() {
     let good = app.login(Role::Admin).await.token.unwrap();
     let revoked = app.login(Role::Admin).await;
     revoked.post("/auth/logout", json!({})).await;
-    let expired = forged(&good, |claims| claims["exp"] = json!(claims["iat"].as_i64().unwrap() - 600), None);
+    let expired = forged(
+        &good,
+        |claims| claims["exp"] = json!(claims["iat"].as_i64().unwrap() - 600),
+        None,
+    );
     let wrong_audience = forged(&good, |claims| claims["aud"] = json!("somebody-else"), None);
     let wrong_issuer = forged(&good, |claims| claims["iss"] = json!("somebody-else"), None);
     let wrong_key = forged(&good, |_| {}, Some("another secret that is long enough to be one"));
@@ -146,8 +185,16 @@ fn claims(token: &str) -> Value {
 fn forged(token: &str, change: impl FnOnce(&mut Value), secret: Option<&str>) -> String {
     let mut claims = claims(token);
     change(&mut claims);
-    let header = Header { kid: jsonwebtoken::decode_header(token).unwrap().kid, ..Header::default() };
-    jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(secret.unwrap_or(SECRET).as_bytes())).unwrap()
+    let header = Header {
+        kid: jsonwebtoken::decode_header(token).unwrap().kid,
+        ..Header::default()
+    };
+    jsonwebtoken::encode(
+        &header,
+        &claims,
+        &EncodingKey::from_secret(secret.unwrap_or(SECRET).as_bytes()),
+    )
+    .unwrap()
 }
 
 /// The same signature under a payload that names an admin session of somebody else.
@@ -155,7 +202,12 @@ fn tamper(token: &str) -> String {
     let mut claims = claims(token);
     claims["sub"] = json!(Uuid::now_v7());
     let parts: Vec<&str> = token.split('.').collect();
-    format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(claims.to_string()), parts[2])
+    format!(
+        "{}.{}.{}",
+        parts[0],
+        URL_SAFE_NO_PAD.encode(claims.to_string()),
+        parts[2]
+    )
 }
 
 /// `alg: none`.

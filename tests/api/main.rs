@@ -3,7 +3,9 @@
 
 mod auth;
 mod authorization;
+mod condition;
 mod harness;
 mod log;
+mod metamodel;
 mod openapi;
 mod seed;

@@ -55,9 +55,18 @@ impl UserParameters {
             search: self.search.clone().filter(|s| !s.is_empty()),
             role: choice("role", self.role.as_deref(), &Role::ALL.map(|r| (r.name(), r)))?,
             status: choice("status", self.status.as_deref(), &Status::ALL.map(|s| (s.name(), s)))?,
-            deleted: choice("deleted", self.deleted.as_deref(), &[("include", Deleted::Include), ("only", Deleted::Only)])?.unwrap_or_default(),
+            deleted: choice(
+                "deleted",
+                self.deleted.as_deref(),
+                &[("include", Deleted::Include), ("only", Deleted::Only)],
+            )?
+            .unwrap_or_default(),
         };
-        let sorts = [("email", UserSort::Email), ("name", UserSort::Name), ("created_at", UserSort::CreatedAt)];
+        let sorts = [
+            ("email", UserSort::Email),
+            ("name", UserSort::Name),
+            ("created_at", UserSort::CreatedAt),
+        ];
         let sort = choice("sort", self.sort.as_deref(), &sorts)?.unwrap_or(UserSort::Email);
         let descending = choice("order", self.order.as_deref(), &[("asc", false), ("desc", true)])?.unwrap_or(false);
         Ok((filter, sort, descending))
@@ -70,7 +79,9 @@ fn choice<T: Copy>(name: &'static str, value: Option<&str>, options: &[(&str, T)
         return Ok(Some(*chosen));
     }
     let names: Vec<&str> = options.iter().map(|(n, _)| *n).collect();
-    Err(Error::invalid(format!("{name} must be one of {}", names.join(", "))).at(name).with(json!({ "accepted": names })))
+    Err(Error::invalid(format!("{name} must be one of {}", names.join(", ")))
+        .at(name)
+        .with(json!({ "accepted": names })))
 }
 
 /// List users
@@ -94,13 +105,28 @@ pub async fn list_users(
         Place::Cursor(Some(cursor)) => Some(decode_cursor(&identity, cursor)?),
         _ => None,
     };
-    let place = UserPlace { sort, descending, after, limit: request.limit as i64 + 1, offset: request.offset() as i64 };
+    let place = UserPlace {
+        sort,
+        descending,
+        after,
+        limit: request.limit as i64 + 1,
+        offset: request.offset() as i64,
+    };
     let mut conn = state.db.acquire().await?;
     let users = store::list_users(&mut conn, &filter, &place).await?;
-    let total = if request.count { Some(store::count_users(&mut conn, &filter).await?) } else { None };
+    let total = if request.count {
+        Some(store::count_users(&mut conn, &filter).await?)
+    } else {
+        None
+    };
     drop(conn);
-    let page = Page::build(users, &request, total, &uri, |user| encode_cursor(&identity, &(sort.key(user), user.id)));
-    let page = Page { data: page.data.iter().map(UserView::from).collect(), pagination: page.pagination };
+    let page = Page::build(users, &request, total, &uri, |user| {
+        encode_cursor(&identity, &(sort.key(user), user.id))
+    });
+    let page = Page {
+        data: page.data.iter().map(UserView::from).collect(),
+        pagination: page.pagination,
+    };
     validated(&headers, None, &page)
 }
 
@@ -121,7 +147,9 @@ pub async fn get_user(
     Path(id): Path<Uuid>,
 ) -> Result<Response> {
     let mut conn = state.db.acquire().await?;
-    let user = store::find_user(&mut conn, id).await?.ok_or_else(|| Error::not_found("user", id))?;
+    let user = store::find_user(&mut conn, id)
+        .await?
+        .ok_or_else(|| Error::not_found("user", id))?;
     drop(conn);
     validated(&headers, Some(user.version), &UserView::from(&user))
 }
@@ -156,7 +184,12 @@ impl CreateUser {
         let roles = take_roles(&mut fields, "roles");
         let org_id = fields.uuid("org_id");
         fields.done()?;
-        Ok(Self { email: email.unwrap_or_default(), name, roles: roles.unwrap_or_default(), org_id })
+        Ok(Self {
+            email: email.unwrap_or_default(),
+            name,
+            roles: roles.unwrap_or_default(),
+            org_id,
+        })
     }
 }
 
@@ -193,9 +226,26 @@ pub async fn create_user(
     let (request, author) = (&request, &author);
     let work = write.run(&state, &sent, |conn, _| {
         Box::pin(async move {
-            let CreateUser { email, name, roles, org_id } = request.clone();
+            let CreateUser {
+                email,
+                name,
+                roles,
+                org_id,
+            } = request.clone();
             let name = name.unwrap_or_else(|| name_from(&email));
-            let user = store::create_user(conn, author, NewUser { email, name, roles, org_id, password_hash: None }, now).await?;
+            let user = store::create_user(
+                conn,
+                author,
+                NewUser {
+                    email,
+                    name,
+                    roles,
+                    org_id,
+                    password_hash: None,
+                },
+                now,
+            )
+            .await?;
             Ok(Answer::json(StatusCode::CREATED, &UserView::from(&user))?
                 .versioned(user.version)
                 .located(format!("/api/v1/admin/users/{}", user.id)))
@@ -243,9 +293,20 @@ impl UpdateUser {
             name: take_name(&mut fields, "name"),
             roles: take_roles(&mut fields, "roles"),
             org_id: fields.uuid("org_id").map(Some).or(clears_org.then_some(None)),
-            status: fields.choice("status", &[("active", Access::Active), ("deactivated", Access::Deactivated)]),
+            status: fields.choice(
+                "status",
+                &[("active", Access::Active), ("deactivated", Access::Deactivated)],
+            ),
         };
-        fields.read_only(&["id", "version", "permissions", "created_at", "updated_at", "last_login_at", "deleted_at"]);
+        fields.read_only(&[
+            "id",
+            "version",
+            "permissions",
+            "created_at",
+            "updated_at",
+            "last_login_at",
+            "deleted_at",
+        ]);
         fields.done()?;
         Ok(request)
     }
@@ -265,7 +326,13 @@ impl UpdateUser {
         }
         match (self.status, user.status) {
             (Some(Access::Deactivated), Status::Active | Status::Invited) => user.status = Status::Deactivated,
-            (Some(Access::Active), Status::Deactivated) => user.status = if user.has_password { Status::Active } else { Status::Invited },
+            (Some(Access::Active), Status::Deactivated) => {
+                user.status = if user.has_password {
+                    Status::Active
+                } else {
+                    Status::Invited
+                }
+            }
             _ => {}
         }
     }
@@ -385,7 +452,9 @@ pub async fn anonymize_user(
     Path(id): Path<Uuid>,
 ) -> Result<Answer> {
     let change = &Change::new(&state, &write, if_match, id, "anonymized");
-    let work = write.run(&state, &Value::Null, |conn, _| Box::pin(async move { answer(&change.forget(conn).await?) }));
+    let work = write.run(&state, &Value::Null, |conn, _| {
+        Box::pin(async move { answer(&change.forget(conn).await?) })
+    });
     change.done(&state, work.await)
 }
 
@@ -435,7 +504,13 @@ struct Change {
 
 impl Change {
     fn new(state: &AppState, write: &WriteRequest, if_match: IfMatch, id: Uuid, action: &'static str) -> Self {
-        Self { author: write.author(None), if_match, id, action, now: state.clock.now() }
+        Self {
+            author: write.author(None),
+            if_match,
+            id,
+            action,
+            now: state.clock.now(),
+        }
     }
 
     /// Makes this instance forget at once what the others will read of in the change log.
@@ -446,7 +521,9 @@ impl Change {
 
     /// The user, unless they are deleted or were changed since the caller read them; locked.
     async fn lock(&self, conn: &mut PgConnection) -> Result<User> {
-        let user = store::lock_user(conn, self.id).await?.filter(|user| user.deleted_at.is_none());
+        let user = store::lock_user(conn, self.id)
+            .await?
+            .filter(|user| user.deleted_at.is_none());
         let user = user.ok_or_else(|| Error::not_found("user", self.id))?;
         self.if_match.check(user.version)?;
         Ok(user)
@@ -463,17 +540,28 @@ impl Change {
         if before.is_active() && !after.is_active() {
             store::revoke_other_sessions(conn, self.id, None, &format!("user {}", self.action), self.now).await?;
         }
-        if email_key(&before.email) != email_key(&after.email) || before.status != after.status || after.deleted_at.is_some() {
+        if email_key(&before.email) != email_key(&after.email)
+            || before.status != after.status
+            || after.deleted_at.is_some()
+        {
             // Whatever link is on its way was meant for another address or another situation.
             store::void_links(conn, self.id).await?;
         }
         let saved = store::save_user(conn, &self.author, self.action, &before, after, self.now).await;
-        saved.map_err(|error| if error.code == Code::Conflict { error.at("email") } else { error })
+        saved.map_err(|error| {
+            if error.code == Code::Conflict {
+                error.at("email")
+            } else {
+                error
+            }
+        })
     }
 
     /// Removes the person and leaves the id.
     async fn forget(&self, conn: &mut PgConnection) -> Result<User> {
-        let before = store::lock_user(conn, self.id).await?.ok_or_else(|| Error::not_found("user", self.id))?;
+        let before = store::lock_user(conn, self.id)
+            .await?
+            .ok_or_else(|| Error::not_found("user", self.id))?;
         self.if_match.check(before.version)?;
         if before.is_active_admin() {
             store::keep_an_admin(conn, self.id).await?;

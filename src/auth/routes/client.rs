@@ -34,9 +34,19 @@ impl FromRequestParts<AppState> for Client {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
-        let ip = parts.extensions.get::<ClientIp>().map(|ip| ip.0.to_string()).unwrap_or_default();
-        let agent = parts.headers.get(header::USER_AGENT).map(|v| String::from_utf8_lossy(v.as_bytes()));
-        Ok(Self { ip, user_agent: agent.map(|a| a.chars().filter(|c| !c.is_control()).take(LONGEST_AGENT).collect()) })
+        let ip = parts
+            .extensions
+            .get::<ClientIp>()
+            .map(|ip| ip.0.to_string())
+            .unwrap_or_default();
+        let agent = parts
+            .headers
+            .get(header::USER_AGENT)
+            .map(|v| String::from_utf8_lossy(v.as_bytes()));
+        Ok(Self {
+            ip,
+            user_agent: agent.map(|a| a.chars().filter(|c| !c.is_control()).take(LONGEST_AGENT).collect()),
+        })
     }
 }
 
@@ -67,15 +77,22 @@ impl FromRequest<AppState> for PresentedToken {
         let object = if bytes.trim_ascii().is_empty() {
             Map::new()
         } else {
-            JsonObject::from_request(Request::from_parts(parts, Body::from(bytes)), state).await?.0
+            JsonObject::from_request(Request::from_parts(parts, Body::from(bytes)), state)
+                .await?
+                .0
         };
         let mut fields = Fields::new(object);
         let token = crate::auth::user::take_secret(&mut fields, "refresh_token");
         fields.done()?;
         if let Some(token) = token {
-            return Ok(Self(Some(Presented { token, as_cookie: false })));
+            return Ok(Self(Some(Presented {
+                token,
+                as_cookie: false,
+            })));
         }
-        let Some(token) = cookie(&headers) else { return Ok(Self(None)) };
+        let Some(token) = cookie(&headers) else {
+            return Ok(Self(None));
+        };
         if !is_deliberate(&headers) {
             return Err(Error::invalid(
                 "To use the refresh cookie send Content-Type: application/json or X-Requested-With, which a page of another site cannot",
@@ -110,12 +127,18 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
 
 /// Sends the refresh token as a cookie that scripts cannot read.
 pub fn set_cookie(response: &mut Response, token: &str, seconds: u64) {
-    append(response, &format!("{COOKIE}={token}; Path={COOKIE_PATH}; Max-Age={seconds}; HttpOnly; Secure; SameSite=Strict"));
+    append(
+        response,
+        &format!("{COOKIE}={token}; Path={COOKIE_PATH}; Max-Age={seconds}; HttpOnly; Secure; SameSite=Strict"),
+    );
 }
 
 /// Removes the cookie.
 pub fn clear_cookie(response: &mut Response) {
-    append(response, &format!("{COOKIE}=; Path={COOKIE_PATH}; Max-Age=0; HttpOnly; Secure; SameSite=Strict"));
+    append(
+        response,
+        &format!("{COOKIE}=; Path={COOKIE_PATH}; Max-Age=0; HttpOnly; Secure; SameSite=Strict"),
+    );
 }
 
 fn append(response: &mut Response, cookie: &str) {
@@ -129,7 +152,10 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(n, v)| (n.parse().unwrap(), HeaderValue::from_static(v))).collect()
+        pairs
+            .iter()
+            .map(|(n, v)| (n.parse().unwrap(), HeaderValue::from_static(v)))
+            .collect()
     }
 
     #[test]
@@ -143,10 +169,16 @@ mod tests {
 
     #[test]
     fn a_form_of_another_site_is_not_deliberate() {
-        assert!(!is_deliberate(&headers(&[("content-type", "application/x-www-form-urlencoded")])));
+        assert!(!is_deliberate(&headers(&[(
+            "content-type",
+            "application/x-www-form-urlencoded"
+        )])));
         assert!(!is_deliberate(&headers(&[("content-type", "text/plain")])));
         assert!(!is_deliberate(&headers(&[])));
-        assert!(is_deliberate(&headers(&[("content-type", "Application/JSON; charset=utf-8")])));
+        assert!(is_deliberate(&headers(&[(
+            "content-type",
+            "Application/JSON; charset=utf-8"
+        )])));
         assert!(is_deliberate(&headers(&[("x-requested-with", "fetch")])));
     }
 }

@@ -56,7 +56,11 @@ pub struct OneTimeLink {
         (status = 422, description = "The user has a password already, or was deactivated", body = ErrorEnvelope)),
     security(("access_token" = [])), extensions(("x-permission" = json!("manage_users")))
 )]
-pub async fn create_invite_link(State(state): State<AppState>, caller: Allowed<right::ManageUsers>, Path(id): Path<Uuid>) -> Result<Response> {
+pub async fn create_invite_link(
+    State(state): State<AppState>,
+    caller: Allowed<right::ManageUsers>,
+    Path(id): Path<Uuid>,
+) -> Result<Response> {
     create(&state, caller.0.user_id, id, Purpose::Invite).await
 }
 
@@ -72,7 +76,11 @@ pub async fn create_invite_link(State(state): State<AppState>, caller: Allowed<r
         (status = 422, description = "The user is not active", body = ErrorEnvelope)),
     security(("access_token" = [])), extensions(("x-permission" = json!("manage_users")))
 )]
-pub async fn create_reset_link(State(state): State<AppState>, caller: Allowed<right::ManageUsers>, Path(id): Path<Uuid>) -> Result<Response> {
+pub async fn create_reset_link(
+    State(state): State<AppState>,
+    caller: Allowed<right::ManageUsers>,
+    Path(id): Path<Uuid>,
+) -> Result<Response> {
     create(&state, caller.0.user_id, id, Purpose::Reset).await
 }
 
@@ -83,7 +91,10 @@ async fn create(state: &AppState, actor: Uuid, id: Uuid, purpose: Purpose) -> Re
             let user = store::lock_user(conn, id).await?.filter(|u| u.deleted_at.is_none());
             let user = user.ok_or_else(|| Error::not_found("user", id))?;
             let (action, refusal) = match purpose {
-                Purpose::Invite => ("invite_link_created", "Only a user who has not accepted an invitation yet can be invited"),
+                Purpose::Invite => (
+                    "invite_link_created",
+                    "Only a user who has not accepted an invitation yet can be invited",
+                ),
                 Purpose::Reset => ("reset_link_created", "Only an active user has a password to reset"),
             };
             if !fits(purpose, &user) {
@@ -95,7 +106,17 @@ async fn create(state: &AppState, actor: Uuid, id: Uuid, purpose: Purpose) -> Re
     })
     .await?;
     state.tail.wrote();
-    Ok(uncached((StatusCode::CREATED, axum::Json(OneTimeLink { purpose, token, expires_at })).into_response()))
+    Ok(uncached(
+        (
+            StatusCode::CREATED,
+            axum::Json(OneTimeLink {
+                purpose,
+                token,
+                expires_at,
+            }),
+        )
+            .into_response(),
+    ))
 }
 
 /// Whether a link of this purpose is something for the user now.
@@ -132,7 +153,12 @@ impl AcceptInvite {
         let password = new_password(&mut fields, "password");
         let cookie = fields.boolean("cookie");
         fields.done()?;
-        Ok(Self { token, name, password, cookie })
+        Ok(Self {
+            token,
+            name,
+            password,
+            cookie,
+        })
     }
 }
 
@@ -147,7 +173,11 @@ impl AcceptInvite {
         (status = 401, description = "The link is unknown, used or expired", body = ErrorEnvelope)),
     extensions(("x-permission" = json!("public")))
 )]
-pub async fn accept_invite(State(state): State<AppState>, client: Client, JsonObject(body): JsonObject) -> Result<Response> {
+pub async fn accept_invite(
+    State(state): State<AppState>,
+    client: Client,
+    JsonObject(body): JsonObject,
+) -> Result<Response> {
     let request = AcceptInvite::read(body)?;
     let account = secret::digest(&request.token);
     Ok(limited(&state, &account, &client, accept(&state, &client, request)).await)
@@ -162,7 +192,10 @@ async fn accept(state: &AppState, client: &Client, request: AcceptInvite) -> Res
         Box::pin(async move {
             let before = consume(conn, token, Purpose::Invite, id, now).await?;
             store::set_password(conn, id, Some(hash), None, "invitation accepted", now).await?;
-            let mut after = User { status: Status::Active, ..before.clone() };
+            let mut after = User {
+                status: Status::Active,
+                ..before.clone()
+            };
             if let Some(name) = name {
                 name.clone_into(&mut after.name);
             }
@@ -199,9 +232,16 @@ pub struct ResetPassword {
         (status = 401, description = "The link is unknown, used or expired", body = ErrorEnvelope)),
     extensions(("x-permission" = json!("public")))
 )]
-pub async fn reset_password(State(state): State<AppState>, client: Client, JsonObject(body): JsonObject) -> Result<Response> {
+pub async fn reset_password(
+    State(state): State<AppState>,
+    client: Client,
+    JsonObject(body): JsonObject,
+) -> Result<Response> {
     let mut fields = Fields::new(body);
-    let request = ResetPassword { token: required_secret(&mut fields, "token"), password: new_password(&mut fields, "password") };
+    let request = ResetPassword {
+        token: required_secret(&mut fields, "token"),
+        password: new_password(&mut fields, "password"),
+    };
     fields.done()?;
     let account = secret::digest(&request.token);
     Ok(limited(&state, &account, &client, reset(&state, request)).await)
@@ -236,7 +276,13 @@ async fn usable(state: &AppState, token: &str, purpose: Purpose) -> Result<Uuid>
 }
 
 /// Uses the link up and locks its user. Of two who come at once, one finds it used.
-async fn consume(conn: &mut sqlx::PgConnection, token: &str, purpose: Purpose, id: Uuid, now: DateTime<Utc>) -> Result<User> {
+async fn consume(
+    conn: &mut sqlx::PgConnection,
+    token: &str,
+    purpose: Purpose,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<User> {
     let user = store::lock_user(conn, id).await?.filter(|user| fits(purpose, user));
     let used = store::use_link(conn, token, purpose, now).await?;
     match (user, used) {

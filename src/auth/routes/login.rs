@@ -1,10 +1,6 @@
 //! Logging in.
 
-use axum::{
-    Extension,
-    extract::State,
-    response::Response,
-};
+use axum::{Extension, extract::State, response::Response};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -52,7 +48,11 @@ impl LogIn {
         }
         let cookie = fields.boolean("cookie");
         fields.done()?;
-        Ok(Self { email, password: password.unwrap_or_default(), cookie })
+        Ok(Self {
+            email,
+            password: password.unwrap_or_default(),
+            cookie,
+        })
     }
 }
 
@@ -93,7 +93,9 @@ async fn check(state: &AppState, caller: &Authentication, client: &Client, reque
         {
             counter = Counter::known(&key, caller.session_id);
         }
-        let usable = found.filter(|f| f.is_active).and_then(|f| Some((f.user_id, f.password_hash?)));
+        let usable = found
+            .filter(|f| f.is_active)
+            .and_then(|f| Some((f.user_id, f.password_hash?)));
         let hash = usable.as_ref().map(|(_, hash)| hash.clone());
         if !try_password(state, &counter, request.password.clone(), hash).await? {
             break;
@@ -116,11 +118,19 @@ async fn check(state: &AppState, caller: &Authentication, client: &Client, reque
         renew_hash(state, &user, request.password, &hash).await;
         return logged_in(state, &user, session, token, request.cookie == Some(true));
     }
-    Err(Error::new(Code::InvalidCredentials, "The e-mail address or the password is wrong"))
+    Err(Error::new(
+        Code::InvalidCredentials,
+        "The e-mail address or the password is wrong",
+    ))
 }
 
 /// Begins a session of the user in the caller's transaction: the user, the session, its refresh token.
-pub async fn begin(conn: &mut PgConnection, state: &AppState, client: &Client, user: Uuid) -> Result<(User, Uuid, String)> {
+pub async fn begin(
+    conn: &mut PgConnection,
+    state: &AppState,
+    client: &Client,
+    user: Uuid,
+) -> Result<(User, Uuid, String)> {
     let now = state.clock.now();
     let session = store::NewSession {
         user_id: user,
@@ -130,7 +140,9 @@ pub async fn begin(conn: &mut PgConnection, state: &AppState, client: &Client, u
         expires_at: now + session_lifetime(state),
     };
     let (session, token) = store::insert_session(conn, &by(user), session).await?;
-    let user = store::find_user(conn, user).await?.ok_or_else(|| Error::not_found("user", user))?;
+    let user = store::find_user(conn, user)
+        .await?
+        .ok_or_else(|| Error::not_found("user", user))?;
     Ok((user, session, token))
 }
 

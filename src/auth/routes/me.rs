@@ -1,10 +1,6 @@
 //! One's own profile.
 
-use axum::{
-    extract::State,
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -35,7 +31,9 @@ const LARGEST_PREFERENCES: usize = 16 * 1024;
 )]
 pub async fn get_me(State(state): State<AppState>, caller: Principal, headers: HeaderMap) -> Result<Response> {
     let mut conn = state.db.acquire().await?;
-    let user = store::find_user(&mut conn, caller.user_id).await?.ok_or_else(|| Error::not_found("user", caller.user_id))?;
+    let user = store::find_user(&mut conn, caller.user_id)
+        .await?
+        .ok_or_else(|| Error::not_found("user", caller.user_id))?;
     drop(conn);
     validated(&headers, Some(user.version), &ProfileView::from(user))
 }
@@ -67,13 +65,18 @@ pub async fn update_me(
     JsonObject(body): JsonObject,
 ) -> Result<Response> {
     let mut fields = Fields::new(body);
-    let request = UpdateProfile { name: take_name(&mut fields, "name"), preferences: fields.object("preferences") };
+    let request = UpdateProfile {
+        name: take_name(&mut fields, "name"),
+        preferences: fields.object("preferences"),
+    };
     fields.done()?;
     let now = state.clock.now();
     let (id, request) = (caller.user_id, &request);
     let user = transaction(&state.db, |conn, _| {
         Box::pin(async move {
-            let before = store::lock_user(conn, id).await?.ok_or_else(|| Error::not_found("user", id))?;
+            let before = store::lock_user(conn, id)
+                .await?
+                .ok_or_else(|| Error::not_found("user", id))?;
             if_match.check(before.version)?;
             let after = apply(before.clone(), request)?;
             store::save_user(conn, &by(id), "updated", &before, after, now).await
@@ -97,7 +100,9 @@ fn apply(mut user: User, request: &UpdateProfile) -> Result<User> {
                 ViolationCode::TooLong,
                 format!("would have {bytes} bytes, at most {LARGEST_PREFERENCES} are kept"),
             );
-            return Err(Error::validation(vec![violation.accepts("max_bytes", LARGEST_PREFERENCES)]));
+            return Err(Error::validation(vec![
+                violation.accepts("max_bytes", LARGEST_PREFERENCES),
+            ]));
         }
     }
     Ok(user)

@@ -36,7 +36,10 @@ impl ChangePassword {
         let current_password = required_secret(&mut fields, "current_password");
         let new_password = new_password(&mut fields, "new_password");
         fields.done()?;
-        Ok(Self { current_password, new_password })
+        Ok(Self {
+            current_password,
+            new_password,
+        })
     }
 }
 
@@ -69,11 +72,16 @@ pub fn new_password(fields: &mut Fields, name: &'static str) -> String {
         (status = 423, description = "Too many failures", body = ErrorEnvelope)),
     security(("access_token" = [])), extensions(("x-permission" = json!("authenticated")))
 )]
-pub async fn change_password(State(state): State<AppState>, caller: Principal, JsonObject(body): JsonObject) -> Result<StatusCode> {
+pub async fn change_password(
+    State(state): State<AppState>,
+    caller: Principal,
+    JsonObject(body): JsonObject,
+) -> Result<StatusCode> {
     let request = ChangePassword::read(body)?;
     let mut conn = state.db.acquire().await?;
-    let (key, hash) =
-        store::find_password_hash(&mut conn, caller.user_id).await?.ok_or_else(|| Error::not_found("user", caller.user_id))?;
+    let (key, hash) = store::find_password_hash(&mut conn, caller.user_id)
+        .await?
+        .ok_or_else(|| Error::not_found("user", caller.user_id))?;
     drop(conn);
     let counter = Counter::known(&key, caller.session_id);
     let wrong = || Error::new(Code::InvalidCredentials, "The current password is wrong").at("current_password");
@@ -85,9 +93,13 @@ pub async fn change_password(State(state): State<AppState>, caller: Principal, J
     let (id, old, new, counter) = (caller.user_id, &hash, &new, &counter);
     transaction(&state.db, |conn, _| {
         Box::pin(async move {
-            let user = store::lock_user(conn, id).await?.ok_or_else(|| Error::not_found("user", id))?;
+            let user = store::lock_user(conn, id)
+                .await?
+                .ok_or_else(|| Error::not_found("user", id))?;
             // Somebody else may have changed it meanwhile: then it was not the current one.
-            let unchanged = store::find_password_hash(conn, id).await?.is_some_and(|(_, current)| current == *old);
+            let unchanged = store::find_password_hash(conn, id)
+                .await?
+                .is_some_and(|(_, current)| current == *old);
             if !unchanged {
                 return Err(wrong());
             }

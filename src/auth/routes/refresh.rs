@@ -1,6 +1,10 @@
 //! Renewing and ending a session by its refresh token.
 
-use axum::{extract::State, http::StatusCode, response::{IntoResponse, Response}};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use utoipa::ToSchema;
 
 use super::{
@@ -9,7 +13,10 @@ use super::{
 };
 use crate::{
     app::AppState,
-    auth::{Principal, store::{self, Rotation}},
+    auth::{
+        Principal,
+        store::{self, Rotation},
+    },
     error::{Error, ErrorEnvelope, Result},
     store::{Author, transaction},
     telemetry::metrics::AUTH_FAILURES_TOTAL,
@@ -38,7 +45,10 @@ pub struct RefreshToken {
 pub async fn refresh(State(state): State<AppState>, PresentedToken(presented): PresentedToken) -> Result<Response> {
     let presented = presented.ok_or_else(|| useless("refresh token", "missing"))?;
     let now = state.clock.now();
-    let author = Author { request_id: Some(crate::http::request_id()), ..Author::default() };
+    let author = Author {
+        request_id: Some(crate::http::request_id()),
+        ..Author::default()
+    };
     let (author, token, lifetime) = (&author, &presented.token, session_lifetime(&state));
     let (rotation, user) = transaction(&state.db, |conn, _| {
         Box::pin(async move {
@@ -64,7 +74,8 @@ pub async fn refresh(State(state): State<AppState>, PresentedToken(presented): P
             state.tail.wrote();
             tracing::warn!(session_id = %session_id, "a refresh token was used twice; its session was ended");
             let mut error = refused("revoked");
-            "This refresh token was used before, so somebody else may have it; the session was ended, log in again".clone_into(&mut error.message);
+            "This refresh token was used before, so somebody else may have it; the session was ended, log in again"
+                .clone_into(&mut error.message);
             error
         }
         (Rotation::Refused(reason), _) => refused(reason),

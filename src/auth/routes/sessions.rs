@@ -81,14 +81,26 @@ pub async fn list_sessions(
         Place::Cursor(Some(cursor)) => Some(decode_cursor(&identity, cursor)?),
         _ => None,
     };
-    let filter = SessionFilter { user_id: caller.user_id, before };
+    let filter = SessionFilter {
+        user_id: caller.user_id,
+        before,
+    };
     let (limit, offset) = (request.limit as i64 + 1, request.offset() as i64);
     let mut conn = state.db.acquire().await?;
     let (rows, total) = store::list_sessions(&mut conn, filter, state.clock.now(), limit, offset).await?;
     drop(conn);
-    let views = rows.into_iter().map(|row| SessionView::new(row, caller.session_id)).collect();
+    let views = rows
+        .into_iter()
+        .map(|row| SessionView::new(row, caller.session_id))
+        .collect();
     let total = request.count.then_some(total);
-    validated(&headers, None, &Page::build(views, &request, total, &uri, |view: &SessionView| encode_cursor(&identity, &view.id)))
+    validated(
+        &headers,
+        None,
+        &Page::build(views, &request, total, &uri, |view: &SessionView| {
+            encode_cursor(&identity, &view.id)
+        }),
+    )
 }
 
 /// End one of one's sessions
@@ -98,12 +110,18 @@ pub async fn list_sessions(
     responses((status = 204, description = "The session has ended"), (status = 404, description = "You have no such living session", body = ErrorEnvelope)),
     security(("access_token" = [])), extensions(("x-permission" = json!("authenticated")))
 )]
-pub async fn revoke_session(State(state): State<AppState>, caller: Principal, Path(id): Path<Uuid>) -> Result<StatusCode> {
+pub async fn revoke_session(
+    State(state): State<AppState>,
+    caller: Principal,
+    Path(id): Path<Uuid>,
+) -> Result<StatusCode> {
     let now = state.clock.now();
     let user = caller.user_id;
     transaction(&state.db, |conn, _| {
         Box::pin(async move {
-            let own = store::find_standing(conn, id).await?.is_some_and(|s| s.user_id == user && s.expires_at > now);
+            let own = store::find_standing(conn, id)
+                .await?
+                .is_some_and(|s| s.user_id == user && s.expires_at > now);
             if own && store::revoke_session(conn, &by(user), id, "revoked by its owner", now).await? {
                 return Ok(());
             }
@@ -131,13 +149,23 @@ pub struct Extent {
     responses((status = 204, description = "The sessions have ended")),
     security(("access_token" = [])), extensions(("x-permission" = json!("authenticated")))
 )]
-pub async fn revoke_sessions(State(state): State<AppState>, caller: Principal, Query(extent): Query<Extent>) -> Result<StatusCode> {
+pub async fn revoke_sessions(
+    State(state): State<AppState>,
+    caller: Principal,
+    Query(extent): Query<Extent>,
+) -> Result<StatusCode> {
     let now = state.clock.now();
-    let except = if extent.include_current == Some(true) { None } else { Some(caller.session_id) };
+    let except = if extent.include_current == Some(true) {
+        None
+    } else {
+        Some(caller.session_id)
+    };
     let id = caller.user_id;
     transaction(&state.db, |conn, _| {
         Box::pin(async move {
-            let user = store::lock_user(conn, id).await?.ok_or_else(|| Error::not_found("user", id))?;
+            let user = store::lock_user(conn, id)
+                .await?
+                .ok_or_else(|| Error::not_found("user", id))?;
             store::revoke_other_sessions(conn, id, except, "revoked by its owner", now).await?;
             store::log_user(conn, &by(id), id, "sessions_revoked", user.version, &[]).await
         })

@@ -84,7 +84,10 @@ pub struct ProfileView {
 
 impl From<User> for ProfileView {
     fn from(user: User) -> Self {
-        Self { user: UserView::from(&user), preferences: user.preferences }
+        Self {
+            user: UserView::from(&user),
+            preferences: user.preferences,
+        }
     }
 }
 
@@ -120,7 +123,13 @@ pub struct LoginAnswer {
 }
 
 /// The answer that hands out the tokens of a session.
-pub fn logged_in(state: &AppState, user: &User, session: Uuid, refresh_token: String, as_cookie: bool) -> Result<Response> {
+pub fn logged_in(
+    state: &AppState,
+    user: &User,
+    session: Uuid,
+    refresh_token: String,
+    as_cookie: bool,
+) -> Result<Response> {
     let answer = LoginAnswer {
         access_token: state.tokens.issue(user, session, state.clock.now())?,
         refresh_token: (!as_cookie).then(|| refresh_token.clone()),
@@ -136,14 +145,20 @@ pub fn logged_in(state: &AppState, user: &User, session: Uuid, refresh_token: St
     };
     let mut response = Json(answer).into_response();
     if as_cookie {
-        client::set_cookie(&mut response, &refresh_token, state.config.auth.jwt_refresh_token_expiry.as_secs());
+        client::set_cookie(
+            &mut response,
+            &refresh_token,
+            state.config.auth.jwt_refresh_token_expiry.as_secs(),
+        );
     }
     Ok(uncached(response))
 }
 
 /// Tokens and secrets are for nobody to keep on the way.
 pub fn uncached(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -154,11 +169,20 @@ pub fn session_lifetime(state: &AppState) -> chrono::Duration {
 
 /// A change that somebody makes to themselves, or that is made by whoever holds a secret of theirs.
 pub fn by(user: Uuid) -> Author {
-    Author { actor_id: Some(user), request_id: Some(crate::http::request_id()), reason: None }
+    Author {
+        actor_id: Some(user),
+        request_id: Some(crate::http::request_id()),
+        reason: None,
+    }
 }
 
 /// Counts a use of log-in per account and address, on top of what is counted per address alone.
-pub async fn limited(state: &AppState, account: &[u8], client: &Client, work: impl Future<Output = Result<Response>>) -> Response {
+pub async fn limited(
+    state: &AppState,
+    account: &[u8],
+    client: &Client,
+    work: impl Future<Output = Result<Response>>,
+) -> Response {
     let subject = format!("{}|{}", hex::encode(account), client.ip);
     rate_limit::limited(state, Class::Auth, &subject, async { work.await.into_response() }).await
 }

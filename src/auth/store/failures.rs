@@ -10,7 +10,12 @@ use crate::{
 
 /// Counts a try before its password is checked, and says whether it may be made. Run it in a transaction: the row is
 /// locked, so that tries at the same time are counted one by one.
-pub async fn reserve_try(conn: &mut PgConnection, account: &[u8], address: &str, now: DateTime<Utc>) -> Result<Admission> {
+pub async fn reserve_try(
+    conn: &mut PgConnection,
+    account: &[u8],
+    address: &str,
+    now: DateTime<Utc>,
+) -> Result<Admission> {
     // The update changes nothing; it takes the lock on a row that is there already.
     let row = sqlx::query!(
         "insert into login_failures as f (account, address, failures, window_start) values ($1, $2, 0, $3)
@@ -22,7 +27,14 @@ pub async fn reserve_try(conn: &mut PgConnection, account: &[u8], address: &str,
     )
     .fetch_one(&mut *conn)
     .await?;
-    let admission = lockout::admit(Record { tries: row.failures, since: row.window_start, locked_until: row.locked_until }, now);
+    let admission = lockout::admit(
+        Record {
+            tries: row.failures,
+            since: row.window_start,
+            locked_until: row.locked_until,
+        },
+        now,
+    );
     if let Admission::Try { record, .. } = admission {
         sqlx::query!(
             "update login_failures set failures = $3, window_start = $4, locked_until = $5 where account = $1 and address = $2",
@@ -40,9 +52,13 @@ pub async fn reserve_try(conn: &mut PgConnection, account: &[u8], address: &str,
 
 /// Takes back a try whose password could not be checked.
 pub async fn release_try(conn: &mut PgConnection, account: &[u8], address: &str) -> Result<()> {
-    sqlx::query!("update login_failures set failures = greatest(failures - 1, 0) where account = $1 and address = $2", account, address)
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "update login_failures set failures = greatest(failures - 1, 0) where account = $1 and address = $2",
+        account,
+        address
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -62,13 +78,24 @@ pub async fn lock_out(conn: &mut PgConnection, account: &[u8], address: &str, un
 
 /// Forgets the failures of one account from one address.
 pub async fn clear_failures(conn: &mut PgConnection, account: &[u8], address: &str) -> Result<()> {
-    sqlx::query!("delete from login_failures where account = $1 and address = $2", account, address).execute(conn).await?;
+    sqlx::query!(
+        "delete from login_failures where account = $1 and address = $2",
+        account,
+        address
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
 /// Forgets the failures of one account from everywhere.
 pub async fn unlock(conn: &mut PgConnection, email_key: &str) -> Result<()> {
-    sqlx::query!("delete from login_failures where account = $1", lockout::account(email_key)).execute(conn).await?;
+    sqlx::query!(
+        "delete from login_failures where account = $1",
+        lockout::account(email_key)
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

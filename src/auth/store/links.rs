@@ -58,9 +58,13 @@ pub async fn replace_link(
     created_by: Option<Uuid>,
     now: DateTime<Utc>,
 ) -> Result<(String, DateTime<Utc>)> {
-    sqlx::query!("delete from one_time_tokens where user_id = $1 and purpose = $2 and used_at is null", user, purpose.name())
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query!(
+        "delete from one_time_tokens where user_id = $1 and purpose = $2 and used_at is null",
+        user,
+        purpose.name()
+    )
+    .execute(&mut *conn)
+    .await?;
     let token = secret::generate();
     let expires_at = now + purpose.lifetime();
     sqlx::query!(
@@ -91,7 +95,12 @@ pub async fn find_link(conn: &mut PgConnection, token: &str, purpose: Purpose) -
 }
 
 /// Uses the link up; none if somebody else has, or it has ended. Other links of the user end with it.
-pub async fn use_link(conn: &mut PgConnection, token: &str, purpose: Purpose, now: DateTime<Utc>) -> Result<Option<Uuid>> {
+pub async fn use_link(
+    conn: &mut PgConnection,
+    token: &str,
+    purpose: Purpose,
+    now: DateTime<Utc>,
+) -> Result<Option<Uuid>> {
     let user = sqlx::query_scalar!(
         "update one_time_tokens set used_at = $3 where token_hash = $1 and purpose = $2 and used_at is null and expires_at > $3
          returning user_id",
@@ -109,6 +118,11 @@ pub async fn use_link(conn: &mut PgConnection, token: &str, purpose: Purpose, no
 
 /// Makes void whatever links of the user are out.
 pub async fn void_links(conn: &mut PgConnection, user: Uuid) -> Result<()> {
-    sqlx::query!("delete from one_time_tokens where user_id = $1 and used_at is null", user).execute(conn).await?;
+    sqlx::query!(
+        "delete from one_time_tokens where user_id = $1 and used_at is null",
+        user
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }

@@ -9,12 +9,13 @@ mod users;
 pub use failures::{clear_failures, lock_out, release_try, reserve_try, sweep_failures, unlock};
 pub use links::{Purpose, StoredLink, find_link, replace_link, use_link, void_links};
 pub use sessions::{
-    NewSession, Rotation, SessionFilter, SessionRow, find_standing, forget_devices, insert_session, list_sessions, note_activity, revoke_other_sessions,
-    revoke_session, rotate, session_of_refresh_token,
+    NewSession, Rotation, SessionFilter, SessionRow, find_standing, forget_devices, insert_session, list_sessions,
+    note_activity, revoke_other_sessions, revoke_session, rotate, session_of_refresh_token,
 };
 pub use users::{
-    Credentials, Deleted, NewUser, UserFilter, UserPlace, UserSort, count_users, create_user, find_credentials, find_password_hash, find_user, keep_an_admin, list_users, lock_user,
-    log_user, record_login, reset_password, save_user, set_password, upgrade_password,
+    Credentials, Deleted, NewUser, UserFilter, UserPlace, UserSort, count_users, create_user, find_credentials,
+    find_password_hash, find_user, keep_an_admin, list_users, lock_user, log_user, record_login, reset_password,
+    save_user, set_password, upgrade_password,
 };
 
 use sqlx::PgConnection;
@@ -24,9 +25,15 @@ use crate::error::Result;
 /// The value of a setting that the installation makes for itself; `fresh` if there is none yet. Instances that start
 /// together agree on the first one's.
 pub async fn setting(conn: &mut PgConnection, name: &str, fresh: &str) -> Result<String> {
-    sqlx::query!("insert into settings (name, value) values ($1, $2) on conflict (name) do nothing", name, fresh)
-        .execute(&mut *conn)
+    sqlx::query!(
+        "insert into settings (name, value) values ($1, $2) on conflict (name) do nothing",
+        name,
+        fresh
+    )
+    .execute(&mut *conn)
+    .await?;
+    let value = sqlx::query_scalar!("select value from settings where name = $1", name)
+        .fetch_one(conn)
         .await?;
-    let value = sqlx::query_scalar!("select value from settings where name = $1", name).fetch_one(conn).await?;
     Ok(value)
 }

@@ -37,7 +37,11 @@ pub struct NewSession<'a> {
 }
 
 /// Begins a session; returns its id and its first refresh token.
-pub async fn insert_session(conn: &mut PgConnection, author: &Author, session: NewSession<'_>) -> Result<(Uuid, String)> {
+pub async fn insert_session(
+    conn: &mut PgConnection,
+    author: &Author,
+    session: NewSession<'_>,
+) -> Result<(Uuid, String)> {
     let id = Uuid::now_v7();
     sqlx::query!(
         "insert into sessions (id, user_id, created_at, last_active_at, expires_at, user_agent, ip) values ($1, $2, $3, $3, $4, $5, $6)",
@@ -55,7 +59,12 @@ pub async fn insert_session(conn: &mut PgConnection, author: &Author, session: N
     Ok((id, token))
 }
 
-async fn insert_refresh_token(conn: &mut PgConnection, session: Uuid, now: DateTime<Utc>, expires_at: DateTime<Utc>) -> Result<String> {
+async fn insert_refresh_token(
+    conn: &mut PgConnection,
+    session: Uuid,
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<String> {
     let token = secret::generate();
     sqlx::query!(
         "insert into refresh_tokens (token_hash, session_id, issued_at, expires_at) values ($1, $2, $3, $4)",
@@ -132,7 +141,13 @@ pub async fn session_of_refresh_token(conn: &mut PgConnection, token: &str) -> R
 }
 
 /// Exchanges a refresh token. All exchanges of one session go one after the other: the session's row is locked.
-pub async fn rotate(conn: &mut PgConnection, author: &Author, token: &str, now: DateTime<Utc>, lifetime: Duration) -> Result<Rotation> {
+pub async fn rotate(
+    conn: &mut PgConnection,
+    author: &Author,
+    token: &str,
+    now: DateTime<Utc>,
+    lifetime: Duration,
+) -> Result<Rotation> {
     let hash = secret::digest(token);
     let session = sqlx::query!(
         r#"select s.id, s.user_id, s.expires_at, s.revoked_at, u.status, u.deleted_at
@@ -142,10 +157,19 @@ pub async fn rotate(conn: &mut PgConnection, author: &Author, token: &str, now: 
     )
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(session) = session else { return Ok(Rotation::Refused("unknown")) };
+    let Some(session) = session else {
+        return Ok(Rotation::Refused("unknown"));
+    };
     // Read again behind the lock: a twin may have used it in the meantime.
-    let presented = sqlx::query!("select used_at, expires_at from refresh_tokens where token_hash = $1", hash).fetch_optional(&mut *conn).await?;
-    let Some(presented) = presented else { return Ok(Rotation::Refused("expired")) };
+    let presented = sqlx::query!(
+        "select used_at, expires_at from refresh_tokens where token_hash = $1",
+        hash
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(presented) = presented else {
+        return Ok(Rotation::Refused("expired"));
+    };
     let presented = Presented {
         used_at: presented.used_at,
         expires_at: presented.expires_at.min(session.expires_at),
@@ -158,21 +182,48 @@ pub async fn rotate(conn: &mut PgConnection, author: &Author, token: &str, now: 
             Ok(Rotation::Reused { session_id: session.id })
         }
         Decision::Renew => {
-            sqlx::query!("update refresh_tokens set used_at = coalesce(used_at, $2) where token_hash = $1", hash, now).execute(&mut *conn).await?;
+            sqlx::query!(
+                "update refresh_tokens set used_at = coalesce(used_at, $2) where token_hash = $1",
+                hash,
+                now
+            )
+            .execute(&mut *conn)
+            .await?;
             // Those that have ended by themselves are refused anyway.
-            sqlx::query!("delete from refresh_tokens where session_id = $1 and expires_at <= $2", session.id, now).execute(&mut *conn).await?;
+            sqlx::query!(
+                "delete from refresh_tokens where session_id = $1 and expires_at <= $2",
+                session.id,
+                now
+            )
+            .execute(&mut *conn)
+            .await?;
             let expires_at = now + lifetime;
-            sqlx::query!("update sessions set expires_at = greatest(expires_at, $2), last_active_at = $3 where id = $1", session.id, expires_at, now)
-                .execute(&mut *conn)
-                .await?;
+            sqlx::query!(
+                "update sessions set expires_at = greatest(expires_at, $2), last_active_at = $3 where id = $1",
+                session.id,
+                expires_at,
+                now
+            )
+            .execute(&mut *conn)
+            .await?;
             let token = insert_refresh_token(conn, session.id, now, expires_at).await?;
-            Ok(Rotation::Renewed { session_id: session.id, user_id: session.user_id, token })
+            Ok(Rotation::Renewed {
+                session_id: session.id,
+                user_id: session.user_id,
+                token,
+            })
         }
     }
 }
 
 /// Ends a session. Says whether it was still alive.
-pub async fn revoke_session(conn: &mut PgConnection, author: &Author, session: Uuid, reason: &str, now: DateTime<Utc>) -> Result<bool> {
+pub async fn revoke_session(
+    conn: &mut PgConnection,
+    author: &Author,
+    session: Uuid,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<bool> {
     let user = sqlx::query_scalar!(
         "update sessions set revoked_at = $2, revoked_reason = $3 where id = $1 and revoked_at is null returning user_id",
         session,
@@ -182,14 +233,23 @@ pub async fn revoke_session(conn: &mut PgConnection, author: &Author, session: U
     .fetch_optional(&mut *conn)
     .await?;
     let Some(user) = user else { return Ok(false) };
-    let author = Author { reason: Some(reason.to_owned()), ..author.clone() };
+    let author = Author {
+        reason: Some(reason.to_owned()),
+        ..author.clone()
+    };
     log_session(conn, &author, session, user, "revoked").await?;
     Ok(true)
 }
 
 /// Ends all sessions of a user but `except`; returns how many. The caller logs a change of the user, which makes every
 /// instance ask for all their sessions anew.
-pub async fn revoke_other_sessions(conn: &mut PgConnection, user: Uuid, except: Option<Uuid>, reason: &str, now: DateTime<Utc>) -> Result<u64> {
+pub async fn revoke_other_sessions(
+    conn: &mut PgConnection,
+    user: Uuid,
+    except: Option<Uuid>,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<u64> {
     let done = sqlx::query!(
         "update sessions set revoked_at = $3, revoked_reason = $4
          where user_id = $1 and id is distinct from $2 and revoked_at is null",
@@ -205,15 +265,24 @@ pub async fn revoke_other_sessions(conn: &mut PgConnection, user: Uuid, except: 
 
 /// Removes what tells of a user's whereabouts.
 pub async fn forget_devices(conn: &mut PgConnection, user: Uuid) -> Result<()> {
-    sqlx::query!("update sessions set user_agent = null, ip = null where user_id = $1", user).execute(conn).await?;
+    sqlx::query!(
+        "update sessions set user_agent = null, ip = null where user_id = $1",
+        user
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
 /// Notes that a session was in use.
 pub async fn note_activity(conn: &mut PgConnection, session: Uuid, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query!("update sessions set last_active_at = $2 where id = $1 and last_active_at < $2 and revoked_at is null", session, now)
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "update sessions set last_active_at = $2 where id = $1 and last_active_at < $2 and revoked_at is null",
+        session,
+        now
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

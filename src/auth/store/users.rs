@@ -72,7 +72,9 @@ pub async fn find_user(conn: &mut PgConnection, id: Uuid) -> Result<Option<User>
 
 /// [`find_user`], and nobody else changes them until the transaction ends.
 pub async fn lock_user(conn: &mut PgConnection, id: Uuid) -> Result<Option<User>> {
-    sqlx::query!("select id from users where id = $1 for no key update", id).fetch_optional(&mut *conn).await?;
+    sqlx::query!("select id from users where id = $1 for no key update", id)
+        .fetch_optional(&mut *conn)
+        .await?;
     find_user(conn, id).await
 }
 
@@ -89,10 +91,17 @@ pub struct Credentials {
 
 /// The credentials that belong to an address.
 pub async fn find_credentials(conn: &mut PgConnection, email_key: &str) -> Result<Option<Credentials>> {
-    let row = sqlx::query!("select id, status, password_hash from users where email_key = $1 and deleted_at is null", email_key)
-        .fetch_optional(conn)
-        .await?;
-    Ok(row.map(|r| Credentials { user_id: r.id, is_active: r.status == Status::Active.name(), password_hash: r.password_hash }))
+    let row = sqlx::query!(
+        "select id, status, password_hash from users where email_key = $1 and deleted_at is null",
+        email_key
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|r| Credentials {
+        user_id: r.id,
+        is_active: r.status == Status::Active.name(),
+        password_hash: r.password_hash,
+    }))
 }
 
 /// The address of an active user, as it is counted, and the hash of their password.
@@ -131,14 +140,27 @@ pub async fn set_password(
     reason: &str,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    sqlx::query!("update users set password_hash = $2, updated_at = $3 where id = $1", id, hash, now).execute(&mut *conn).await?;
+    sqlx::query!(
+        "update users set password_hash = $2, updated_at = $3 where id = $1",
+        id,
+        hash,
+        now
+    )
+    .execute(&mut *conn)
+    .await?;
     super::void_links(conn, id).await?;
     super::revoke_other_sessions(conn, id, except, reason, now).await?;
     Ok(())
 }
 
 /// Sets a new password for somebody who lost theirs: all their sessions end, a lock is lifted, the log knows.
-pub async fn reset_password(conn: &mut PgConnection, author: &Author, user: &User, hash: &str, now: DateTime<Utc>) -> Result<()> {
+pub async fn reset_password(
+    conn: &mut PgConnection,
+    author: &Author,
+    user: &User,
+    hash: &str,
+    now: DateTime<Utc>,
+) -> Result<()> {
     set_password(conn, user.id, Some(hash), None, "password reset", now).await?;
     super::unlock(conn, &user::email_key(&user.email)).await?;
     log_user(conn, author, user.id, "password_reset", user.version, &["password"]).await
@@ -146,7 +168,14 @@ pub async fn reset_password(conn: &mut PgConnection, author: &Author, user: &Use
 
 /// Replaces the hash by one of the same password at another cost.
 pub async fn upgrade_password(conn: &mut PgConnection, id: Uuid, old: &str, new: &str) -> Result<()> {
-    sqlx::query!("update users set password_hash = $3 where id = $1 and password_hash = $2", id, old, new).execute(conn).await?;
+    sqlx::query!(
+        "update users set password_hash = $3 where id = $1 and password_hash = $2",
+        id,
+        old,
+        new
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -169,7 +198,11 @@ pub struct NewUser {
 pub async fn create_user(conn: &mut PgConnection, author: &Author, new: NewUser, now: DateTime<Utc>) -> Result<User> {
     let id = Uuid::now_v7();
     let key = user::email_key(&new.email);
-    let status = if new.password_hash.is_some() { Status::Active } else { Status::Invited };
+    let status = if new.password_hash.is_some() {
+        Status::Active
+    } else {
+        Status::Invited
+    };
     let done = sqlx::query!(
         "insert into users (id, email, email_key, name, password_hash, status, roles, org_id, created_at, updated_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
@@ -188,19 +221,36 @@ pub async fn create_user(conn: &mut PgConnection, author: &Author, new: NewUser,
     .await?;
     if done.rows_affected() == 0 {
         let existing = find_credentials(conn, &key).await?.map(|c| c.user_id);
-        return Err(Error::new(Code::Conflict, "A user with this e-mail address exists already").at("email").with(json!({ "existing_id": existing })));
+        return Err(
+            Error::new(Code::Conflict, "A user with this e-mail address exists already")
+                .at("email")
+                .with(json!({ "existing_id": existing })),
+        );
     }
     log_user(conn, author, id, "created", 1, &["email", "name", "roles", "status"]).await?;
-    find_user(conn, id).await?.ok_or_else(|| Error::internal("a user just entered is not there"))
+    find_user(conn, id)
+        .await?
+        .ok_or_else(|| Error::internal("a user just entered is not there"))
 }
 
 /// Writes what differs from `before` as a new version, and logs which fields. Nothing differs: nothing is written.
-pub async fn save_user(conn: &mut PgConnection, author: &Author, action: &str, before: &User, after: User, now: DateTime<Utc>) -> Result<User> {
+pub async fn save_user(
+    conn: &mut PgConnection,
+    author: &Author,
+    action: &str,
+    before: &User,
+    after: User,
+    now: DateTime<Utc>,
+) -> Result<User> {
     let changed = after.changed_since(before);
     if changed.is_empty() {
         return Ok(after);
     }
-    let after = User { version: before.version + 1, updated_at: now, ..after };
+    let after = User {
+        version: before.version + 1,
+        updated_at: now,
+        ..after
+    };
     sqlx::query!(
         "update users set email = $2, email_key = $3, name = $4, status = $5, roles = $6, org_id = $7, preferences = $8, version = $9,
                 updated_at = $10, deleted_at = $11
@@ -224,7 +274,14 @@ pub async fn save_user(conn: &mut PgConnection, author: &Author, action: &str, b
 }
 
 /// Appends to the change log what happened to a user: which fields, never what they say.
-pub async fn log_user(conn: &mut PgConnection, author: &Author, id: Uuid, action: &str, version: i32, fields: &[&str]) -> Result<()> {
+pub async fn log_user(
+    conn: &mut PgConnection,
+    author: &Author,
+    id: Uuid,
+    action: &str,
+    version: i32,
+    fields: &[&str],
+) -> Result<()> {
     let change = NewChange {
         entity: "user",
         entity_id: id,
@@ -240,7 +297,9 @@ pub async fn log_user(conn: &mut PgConnection, author: &Author, id: Uuid, action
 /// Refuses to go on when nobody but `leaving` is an active administrator. Changes that can take one away take turns
 /// here, so that of the last two not each can count on the other.
 pub async fn keep_an_admin(conn: &mut PgConnection, leaving: Uuid) -> Result<()> {
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended('archzero.administrators', 0))").execute(&mut *conn).await?;
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended('archzero.administrators', 0))")
+        .execute(&mut *conn)
+        .await?;
     let others = sqlx::query_scalar!(
         r#"select exists (select 1 from users
                where id <> $1 and status = 'active' and deleted_at is null and 'admin' = any (roles)) as "others!""#,
@@ -337,9 +396,16 @@ pub async fn list_users(conn: &mut PgConnection, filter: &UserFilter, place: &Us
     let column = place.sort.column();
     let direction = if place.descending { "desc" } else { "asc" };
     if let Some((key, id)) = &place.after {
-        query.push(format!(" and ({column}, id) {} (", if place.descending { "<" } else { ">" }));
+        query.push(format!(
+            " and ({column}, id) {} (",
+            if place.descending { "<" } else { ">" }
+        ));
         query.push_bind(key.clone());
-        query.push(if place.sort == UserSort::CreatedAt { "::timestamptz, " } else { ", " });
+        query.push(if place.sort == UserSort::CreatedAt {
+            "::timestamptz, "
+        } else {
+            ", "
+        });
         query.push_bind(*id);
         query.push(")");
     }
@@ -373,7 +439,13 @@ fn filtered(query: &mut QueryBuilder<Postgres>, filter: &UserFilter) {
     }
     if let Some(text) = &filter.search {
         // A position, not a pattern: nothing in the text has a meaning of its own.
-        query.push(" and (position(").push_bind(text.to_lowercase()).push(" in lower(name)) > 0");
-        query.push(" or position(").push_bind(text.to_lowercase()).push(" in email_key) > 0)");
+        query
+            .push(" and (position(")
+            .push_bind(text.to_lowercase())
+            .push(" in lower(name)) > 0");
+        query
+            .push(" or position(")
+            .push_bind(text.to_lowercase())
+            .push(" in email_key) > 0)");
     }
 }

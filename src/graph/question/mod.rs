@@ -10,9 +10,10 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::card::Phase;
+
 use super::{
     Graph,
-    lifecycle::Phase,
     model::{EdgeIx, NodeIx, Tier},
     view::BoundView,
 };

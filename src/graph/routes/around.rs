@@ -135,9 +135,15 @@ pub async fn read_hierarchy(
         max_depth,
         limit_nodes,
     };
-    let reach = if root.is_some() { Reach::Around } else { Reach::Everything };
+    let reach = if root.is_some() {
+        Reach::Around
+    } else {
+        Reach::Everything
+    };
     question
-        .answer(&headers, "hierarchy", reach, move |graph| hierarchy::hierarchy(graph, &view, &params))
+        .answer(&headers, "hierarchy", reach, move |graph| {
+            hierarchy::hierarchy(graph, &view, &params)
+        })
         .await
 }
 
@@ -190,6 +196,8 @@ pub async fn read_lineage(
         limit,
     };
     question
-        .answer(&headers, "lineage", Reach::Around, move |graph| lineage::lineage(graph, &view, &params))
+        .answer(&headers, "lineage", Reach::Around, move |graph| {
+            lineage::lineage(graph, &view, &params)
+        })
         .await
 }

@@ -117,7 +117,11 @@ impl<'s> Question<'s> {
     pub fn relations(&self, fields: &mut Fields) -> TypeSet {
         let names = self.names(fields, "relations", "relationship type", |name| {
             let known = self.ontology.kinds().contains(name);
-            if known { None } else { Some(self.ontology.similar_kinds(name)) }
+            if known {
+                None
+            } else {
+                Some(self.ontology.similar_kinds(name))
+            }
         });
         self.type_set(&names)
     }
@@ -130,7 +134,9 @@ impl<'s> Question<'s> {
     /// Takes the name of a card type.
     pub fn card_type(&self, fields: &mut Fields, field: &'static str) -> Option<String> {
         let name = fields.text(field, 60)?;
-        let Some(similar) = self.unknown_type(&name) else { return Some(name) };
+        let Some(similar) = self.unknown_type(&name) else {
+            return Some(name);
+        };
         fields.extend([unknown(field, "card type", &name, similar)]);
         None
     }
@@ -147,7 +153,11 @@ impl<'s> Question<'s> {
     /// None when there is such a type, else those with similar names.
     fn unknown_type(&self, name: &str) -> Option<Vec<String>> {
         let known = self.metamodel.card_type(name).is_some();
-        if known { None } else { Some(self.metamodel.similar_types(name)) }
+        if known {
+            None
+        } else {
+            Some(self.metamodel.similar_types(name))
+        }
     }
 
     fn names(
@@ -243,7 +253,9 @@ impl Answered {
 /// is found is the member itself, and near the end, where answers keep their metadata.
 fn with_time(mut json: Vec<u8>, took: Duration) -> Vec<u8> {
     const UNTIMED: &[u8] = b"\"execution_time_ms\":0.0";
-    let Some(at) = json.windows(UNTIMED.len()).rposition(|part| part == UNTIMED) else { return json };
+    let Some(at) = json.windows(UNTIMED.len()).rposition(|part| part == UNTIMED) else {
+        return json;
+    };
     let milliseconds = format!("{:.3}", took.as_secs_f64() * 1000.0);
     let end = at + UNTIMED.len();
     json.splice(end - "0.0".len()..end, milliseconds.into_bytes());

@@ -167,9 +167,18 @@ pub async fn impact_of_many(
             let bound = BoundView::new(graph, &view, &[]);
             failing.extend(roots::matching(&bound, &matcher(condition, view.date)));
         }
-        impact::impact(graph, &view, &Params { roots: failing, ..params })
+        impact::impact(
+            graph,
+            &view,
+            &Params {
+                roots: failing,
+                ..params
+            },
+        )
     };
-    question.answer(&headers, "impact_of_many", Reach::Everything, work).await
+    question
+        .answer(&headers, "impact_of_many", Reach::Everything, work)
+        .await
 }
 
 fn params(fields: &mut Fields) -> Params {

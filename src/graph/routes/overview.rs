@@ -63,7 +63,9 @@ pub async fn list_single_points(
         .transpose()?;
     let params = spof::Params { capability, limit };
     question
-        .answer(&headers, "spof", Reach::Everything, move |graph| spof::single_points(graph, &view, &params))
+        .answer(&headers, "spof", Reach::Everything, move |graph| {
+            spof::single_points(graph, &view, &params)
+        })
         .await
 }
 
@@ -107,7 +109,9 @@ pub async fn list_cycles(
     fields.done()?;
     let params = cycles::Params { hard_only, limit };
     question
-        .answer(&headers, "cycles", Reach::Everything, move |graph| cycles::cycles(graph, &view, &params))
+        .answer(&headers, "cycles", Reach::Everything, move |graph| {
+            cycles::cycles(graph, &view, &params)
+        })
         .await
 }
 
@@ -180,5 +184,9 @@ fn kinds(fields: &mut Fields) -> Vec<&'static Kind> {
             }
         }
     }
-    if kinds.is_empty() { KINDS.iter().collect() } else { kinds }
+    if kinds.is_empty() {
+        KINDS.iter().collect()
+    } else {
+        kinds
+    }
 }

@@ -80,7 +80,9 @@ pub async fn list_paths(
         limit: limit.map_or(MAX_PATHS, |limit| limit as usize),
     };
     question
-        .answer(&headers, "paths", Reach::Around, move |graph| paths::paths(graph, &view, &params))
+        .answer(&headers, "paths", Reach::Around, move |graph| {
+            paths::paths(graph, &view, &params)
+        })
         .await
 }
 

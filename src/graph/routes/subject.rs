@@ -104,7 +104,8 @@ mod tests {
             functional_fit: Some(3),
             technical_fit: Some(2),
             business_criticality: Some(Tier::Two),
-            attributes: json!({"hosting_type": "SaaS", "users_total": 10, "financials": {"currency": "EUR"}}).to_string(),
+            attributes: json!({"hosting_type": "SaaS", "users_total": 10, "financials": {"currency": "EUR"}})
+                .to_string(),
             quality_score: Some(93),
             created_at: "2025-01-01T10:00:00.5Z".parse().unwrap(),
             updated_at: "2025-02-01T10:00:00Z".parse().unwrap(),

@@ -96,7 +96,10 @@ pub async fn traverse(
     let view = question.view(&mut fields);
     let root_id = fields.uuid("root_id");
     let root_type = question.card_type(&mut fields, "root_type");
-    for (with, text) in [("root_type", "give root_id or root_type, not both"), ("root_filter", "selects among root_type")] {
+    for (with, text) in [
+        ("root_type", "give root_id or root_type, not both"),
+        ("root_filter", "selects among root_type"),
+    ] {
         if root_id.is_some() && fields.has(with) {
             fields.refuse(with, ViolationCode::NotAllowedHere, text, None);
         }
@@ -115,12 +118,16 @@ pub async fn traverse(
         (None, Some(name)) => Roots::OfType(question.graph.find_type(name)),
         (None, None) => Roots::All,
     };
-    let reach = if root_id.is_some() { Reach::Around } else { Reach::Everything };
+    let reach = if root_id.is_some() {
+        Reach::Around
+    } else {
+        Reach::Everything
+    };
     let palette = question.palette();
     question
         .answer(&headers, "traverse", reach, move |graph| {
-            let [filter, return_filter, root_filter] =
-                [&filter, &return_filter, &root_filter].map(|condition| condition.as_ref().map(|c| matcher(c, view.date)));
+            let [filter, return_filter, root_filter] = [&filter, &return_filter, &root_filter]
+                .map(|condition| condition.as_ref().map(|c| matcher(c, view.date)));
             let params = Params {
                 roots,
                 depth,
@@ -139,7 +146,11 @@ pub async fn traverse(
 
 /// Takes `direction`.
 pub fn direction(fields: &mut Fields) -> Direction {
-    let options = [("out", Direction::Out), ("in", Direction::In), ("both", Direction::Both)];
+    let options = [
+        ("out", Direction::Out),
+        ("in", Direction::In),
+        ("both", Direction::Both),
+    ];
     fields.choice("direction", &options).unwrap_or_default()
 }
 

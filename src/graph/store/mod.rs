@@ -15,11 +15,12 @@ use uuid::Uuid;
 
 pub use builder::GraphBuilder;
 
+use crate::card::{Lifecycle, day};
+
 use super::{
     cow::{CowVec, IdIndex},
     input::{CardInput, Dependent, EdgeInput, RelationshipRule},
     interner::{TypeId, Types, Word, Words},
-    lifecycle::{Lifecycle, day},
     meaning,
     model::{CardRecord, DefaultGroup, EdgeDetail, EdgeIx, EdgeMore, EdgeRecord, Node, NodeIx, Step, Text},
 };

@@ -1,5 +1,6 @@
 //! A graph grown change by change, in any order, is the graph loaded whole; and older snapshots do not notice.
 
+use crate::card::Lifecycle;
 use proptest::prelude::*;
 
 use super::{

@@ -8,23 +8,36 @@ use crate::harness::{Answer, Caller, PASSWORD, TestApp};
 const NEW: &str = "Another-Horse-8";
 
 async fn invite(admin: &Caller<'_>, email: &str) -> uuid::Uuid {
-    let user = admin.post("/admin/users", json!({"email": email, "roles": ["editor"]})).await.expect(201);
+    let user = admin
+        .post("/admin/users", json!({"email": email, "roles": ["editor"]}))
+        .await
+        .expect(201);
     assert_eq!(user.body["status"], "invited");
     user.id()
 }
 
 async fn link(admin: &Caller<'_>, id: uuid::Uuid, kind: &str) -> String {
-    let link = admin.post(&format!("/admin/users/{id}/{kind}-link"), json!({})).await.expect(201);
-    assert_eq!((link.body["purpose"].as_str(), link.header("cache-control")), (Some(kind), "no-store"));
+    let link = admin
+        .post(&format!("/admin/users/{id}/{kind}-link"), json!({}))
+        .await
+        .expect(201);
+    assert_eq!(
+        (link.body["purpose"].as_str(), link.header("cache-control")),
+        (Some(kind), "no-store")
+    );
     text(&link, "token")
 }
 
 async fn accept(app: &TestApp, token: &str) -> Answer {
-    app.anonymous().post("/auth/accept-invite", json!({"token": token, "password": NEW})).await
+    app.anonymous()
+        .post("/auth/accept-invite", json!({"token": token, "password": NEW}))
+        .await
 }
 
 async fn reset(app: &TestApp, token: &str) -> Answer {
-    app.anonymous().post("/auth/reset-password", json!({"token": token, "password": NEW})).await
+    app.anonymous()
+        .post("/auth/reset-password", json!({"token": token, "password": NEW}))
+        .await
 }
 
 fn refused(answer: Answer, reason: &str) {
@@ -40,7 +53,13 @@ async fn an_invitation_works_once_and_logs_in() {
     try_log_in(&app, "greta@example.com", NEW).await.expect(401);
     let token = link(&admin, id, "invite").await;
 
-    let weak = app.anonymous().post("/auth/accept-invite", json!({"token": token, "password": "Password123!"})).await;
+    let weak = app
+        .anonymous()
+        .post(
+            "/auth/accept-invite",
+            json!({"token": token, "password": "Password123!"}),
+        )
+        .await;
     weak.expect_error(400, "VALIDATION_ERROR");
     let body = json!({"token": token, "password": NEW, "name": "Greta Berg"});
     let accepted = app.anonymous().post("/auth/accept-invite", body).await.expect(200);
@@ -52,10 +71,14 @@ async fn an_invitation_works_once_and_logs_in() {
 
     let me = super::id_of(&admin).await;
     let actions: Vec<_> = log_of(&app, id).await;
-    let expected = [("created", me), ("invite_link_created", me), ("invite_accepted", id)].map(|(a, by)| (a.to_owned(), Some(by)));
+    let expected =
+        [("created", me), ("invite_link_created", me), ("invite_accepted", id)].map(|(a, by)| (a.to_owned(), Some(by)));
     assert_eq!(actions, expected);
     assert!(!whole_log(&app).await.contains(&token));
-    admin.post(&format!("/admin/users/{id}/invite-link"), json!({})).await.expect_error(422, "UNPROCESSABLE_ENTITY");
+    admin
+        .post(&format!("/admin/users/{id}/invite-link"), json!({}))
+        .await
+        .expect_error(422, "UNPROCESSABLE_ENTITY");
 }
 
 #[tokio::test]
@@ -79,7 +102,15 @@ async fn links_end() {
     let admin = app.login(Role::Admin).await;
     let id = invite(&admin, "greta@example.com").await;
     let (_, email) = app.user(&[Role::Viewer]).await;
-    let user = admin.get(&format!("/admin/users?search={email}")).await.expect(200).body["data"][0]["id"].as_str().unwrap().parse().unwrap();
+    let user = admin
+        .get(&format!("/admin/users?search={email}"))
+        .await
+        .expect(200)
+        .body["data"][0]["id"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
     let (invitation, renewal) = (link(&admin, id, "invite").await, link(&admin, user, "reset").await);
     // A link is for one purpose only.
     refused(accept(&app, &renewal).await, "unknown");
@@ -132,20 +163,34 @@ async fn what_happens_to_the_user_happens_to_their_links() {
     let admin = app.login(Role::Admin).await;
     let one = invite(&admin, "one@example.com").await;
     let token = link(&admin, one, "invite").await;
-    admin.post(&format!("/admin/users/{one}/deactivate"), json!({})).await.expect(200);
+    admin
+        .post(&format!("/admin/users/{one}/deactivate"), json!({}))
+        .await
+        .expect(200);
     refused(accept(&app, &token).await, "unknown");
-    admin.post(&format!("/admin/users/{one}/invite-link"), json!({})).await.expect_error(422, "UNPROCESSABLE_ENTITY");
+    admin
+        .post(&format!("/admin/users/{one}/invite-link"), json!({}))
+        .await
+        .expect_error(422, "UNPROCESSABLE_ENTITY");
 
     let (two, email) = app.user(&[Role::Viewer]).await;
     let token = link(&admin, two, "reset").await;
     let user = app.login_as(&email).await;
-    user.post("/auth/change-password", json!({"current_password": PASSWORD, "new_password": "A-Third-Horse-9"})).await.expect(204);
+    user.post(
+        "/auth/change-password",
+        json!({"current_password": PASSWORD, "new_password": "A-Third-Horse-9"}),
+    )
+    .await
+    .expect(204);
     refused(reset(&app, &token).await, "unknown");
 
     let token = link(&admin, two, "reset").await;
     admin.delete(&format!("/admin/users/{two}")).await.expect(204);
     refused(reset(&app, &token).await, "unknown");
-    admin.post(&format!("/admin/users/{two}/reset-link"), json!({})).await.expect(404);
+    admin
+        .post(&format!("/admin/users/{two}/reset-link"), json!({}))
+        .await
+        .expect(404);
 }
 
 #[tokio::test]
@@ -156,6 +201,9 @@ async fn an_idempotency_key_does_not_repeat_a_secret() {
     let keyed = admin.header("idempotency-key", "same-key");
     let (one, two) = (link(&keyed, id, "invite").await, link(&keyed, id, "invite").await);
     assert_ne!(one, two);
-    let kept: i64 = sqlx::query_scalar("select count(*) from idempotency_keys").fetch_one(app.db()).await.unwrap();
+    let kept: i64 = sqlx::query_scalar("select count(*) from idempotency_keys")
+        .fetch_one(app.db())
+        .await
+        .unwrap();
     assert_eq!(kept, 0);
 }

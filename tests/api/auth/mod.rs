@@ -20,7 +20,9 @@ use crate::harness::{Answer, Caller, PASSWORD, TestApp};
 
 /// A log-in that need not succeed.
 async fn try_log_in(app: &TestApp, email: &str, password: &str) -> Answer {
-    app.anonymous().post("/auth/login", json!({"email": email, "password": password})).await
+    app.anonymous()
+        .post("/auth/login", json!({"email": email, "password": password}))
+        .await
 }
 
 /// The tokens of a new session of this user.
@@ -30,11 +32,16 @@ async fn tokens(app: &TestApp, email: &str) -> (String, String) {
 }
 
 fn text(answer: &Answer, field: &str) -> String {
-    answer.body[field].as_str().unwrap_or_else(|| panic!("no {field} in {:?}", answer.body)).to_owned()
+    answer.body[field]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {field} in {:?}", answer.body))
+        .to_owned()
 }
 
 async fn refresh(app: &TestApp, token: &str) -> Answer {
-    app.anonymous().post("/auth/refresh", json!({"refresh_token": token})).await
+    app.anonymous()
+        .post("/auth/refresh", json!({"refresh_token": token}))
+        .await
 }
 
 /// The status of a request with this access token.
@@ -46,7 +53,11 @@ async fn standing(app: &TestApp, token: &str) -> u16 {
 async fn behind_proxy() -> TestApp {
     TestApp::start_with(|config| {
         let url = "postgres://nobody@localhost/none";
-        let trusting = Config::from_vars([("TRUSTED_PROXIES", "127.0.0.1"), ("APP_ENV", "test"), ("DATABASE_URL", url)]);
+        let trusting = Config::from_vars([
+            ("TRUSTED_PROXIES", "127.0.0.1"),
+            ("APP_ENV", "test"),
+            ("DATABASE_URL", url),
+        ]);
         config.server.trusted_proxies = trusting.unwrap().server.trusted_proxies;
     })
     .await
@@ -63,13 +74,20 @@ async fn eventually(limit: Duration, mut condition: impl AsyncFnMut() -> bool) {
 
 /// Everything the change log holds, as text.
 async fn whole_log(app: &TestApp) -> String {
-    let rows: Vec<Value> = sqlx::query_scalar("select to_jsonb(c) from changes c order by position").fetch_all(app.db()).await.unwrap();
+    let rows: Vec<Value> = sqlx::query_scalar("select to_jsonb(c) from changes c order by position")
+        .fetch_all(app.db())
+        .await
+        .unwrap();
     serde_json::to_string(&rows).unwrap()
 }
 
 /// What the change log holds of one entity: action and author.
 async fn log_of(app: &TestApp, id: Uuid) -> Vec<(String, Option<Uuid>)> {
-    sqlx::query_as("select action, actor_id from changes where entity_id = $1 order by position").bind(id).fetch_all(app.db()).await.unwrap()
+    sqlx::query_as("select action, actor_id from changes where entity_id = $1 order by position")
+        .bind(id)
+        .fetch_all(app.db())
+        .await
+        .unwrap()
 }
 
 async fn id_of(caller: &Caller<'_>) -> Uuid {

@@ -9,7 +9,10 @@ use super::{refresh, standing, text, tokens};
 use crate::harness::{Answer, PASSWORD, TestApp};
 
 async fn sessions(app: &TestApp) -> (i64, i64) {
-    sqlx::query_as("select count(*), count(*) filter (where revoked_at is null) from sessions").fetch_one(app.db()).await.unwrap()
+    sqlx::query_as("select count(*), count(*) filter (where revoked_at is null) from sessions")
+        .fetch_one(app.db())
+        .await
+        .unwrap()
 }
 
 fn revoked(answer: Answer) {
@@ -45,7 +48,10 @@ async fn a_session_lives_as_long_as_it_is_refreshed_within_a_week() {
     app.clock.advance(Duration::days(7));
     let late = refresh(&app, &token).await.expect_error(401, "INVALID_TOKEN");
     assert_eq!(late.body["error"]["details"]["reason"], "expired");
-    let kept: i64 = sqlx::query_scalar("select count(*) from refresh_tokens").fetch_one(app.db()).await.unwrap();
+    let kept: i64 = sqlx::query_scalar("select count(*) from refresh_tokens")
+        .fetch_one(app.db())
+        .await
+        .unwrap();
     assert!(kept <= 2, "{kept} tokens are kept");
 }
 
@@ -69,7 +75,10 @@ async fn a_used_token_buys_a_sibling_for_half_a_minute_and_then_ends_the_session
     // Another session of the same person is another family.
     assert_eq!(standing(&app, &other).await, 200);
     let reason: String =
-        sqlx::query_scalar("select reason from changes where entity = 'session' and action = 'revoked'").fetch_one(app.db()).await.unwrap();
+        sqlx::query_scalar("select reason from changes where entity = 'session' and action = 'revoked'")
+            .fetch_one(app.db())
+            .await
+            .unwrap();
     assert_eq!(reason, "refresh token reused");
 }
 
@@ -80,12 +89,18 @@ async fn parallel_refreshes_stay_one_family() {
     let (_, mut token) = tokens(&app, &email).await;
     for _ in 0..3 {
         let answers = futures_util::future::join_all((0..16).map(|_| refresh(&app, &token))).await;
-        let renewed: BTreeSet<String> = answers.into_iter().map(|a| text(&a.expect(200), "refresh_token")).collect();
+        let renewed: BTreeSet<String> = answers
+            .into_iter()
+            .map(|a| text(&a.expect(200), "refresh_token"))
+            .collect();
         assert_eq!(renewed.len(), 16, "each gets a token of its own");
         assert_eq!(sessions(&app).await, (1, 1));
         token = renewed.into_iter().next().unwrap();
     }
-    let unused: i64 = sqlx::query_scalar("select count(*) from refresh_tokens where used_at is null").fetch_one(app.db()).await.unwrap();
+    let unused: i64 = sqlx::query_scalar("select count(*) from refresh_tokens where used_at is null")
+        .fetch_one(app.db())
+        .await
+        .unwrap();
     assert_eq!(unused, 1 + 3 * 15);
     // The same race long after its first use: everybody is refused, and the session ends once.
     refresh(&app, &token).await.expect(200);
@@ -95,7 +110,10 @@ async fn parallel_refreshes_stay_one_family() {
         revoked(answer);
     }
     assert_eq!(sessions(&app).await, (1, 0));
-    let ends: i64 = sqlx::query_scalar("select count(*) from changes where action = 'revoked'").fetch_one(app.db()).await.unwrap();
+    let ends: i64 = sqlx::query_scalar("select count(*) from changes where action = 'revoked'")
+        .fetch_one(app.db())
+        .await
+        .unwrap();
     assert_eq!(ends, 1);
 }
 
@@ -129,17 +147,33 @@ async fn useless_refresh_tokens() {
         let answer = app.anonymous().post("/auth/refresh", body.clone()).await;
         assert_eq!(answer.status, status, "{body}: {:?}", answer.body);
     }
-    app.anonymous().send(Method::POST, "/auth/refresh", None).await.expect_error(401, "INVALID_TOKEN");
+    app.anonymous()
+        .send(Method::POST, "/auth/refresh", None)
+        .await
+        .expect_error(401, "INVALID_TOKEN");
 }
 
 #[tokio::test]
 async fn the_cookie_of_browsers() {
     let app = TestApp::start().await;
     let (_, email) = app.user(&[Role::Viewer]).await;
-    let answer = app.anonymous().post("/auth/login", json!({"email": email, "password": PASSWORD, "cookie": true})).await.expect(200);
+    let answer = app
+        .anonymous()
+        .post(
+            "/auth/login",
+            json!({"email": email, "password": PASSWORD, "cookie": true}),
+        )
+        .await
+        .expect(200);
     assert!(answer.body.get("refresh_token").is_none());
     let set = answer.header("set-cookie").to_owned();
-    for part in ["; Path=/api/v1/auth", "; HttpOnly", "; Secure", "; SameSite=Strict", "; Max-Age=604800"] {
+    for part in [
+        "; Path=/api/v1/auth",
+        "; HttpOnly",
+        "; Secure",
+        "; SameSite=Strict",
+        "; Max-Age=604800",
+    ] {
         assert!(set.contains(part), "{part} is missing in {set}");
     }
     let cookie = set.split(';').next().unwrap().to_owned();
@@ -148,15 +182,27 @@ async fn the_cookie_of_browsers() {
     // A form of another site has neither the content type nor the header.
     for content_type in ["application/x-www-form-urlencoded", "text/plain"] {
         let forged = browser.header("content-type", content_type);
-        forged.raw(Method::POST, "/auth/refresh", Some(Vec::new())).await.expect_error(400, "INVALID_REQUEST");
-        forged.raw(Method::POST, "/auth/logout", Some(Vec::new())).await.expect_error(400, "INVALID_REQUEST");
+        forged
+            .raw(Method::POST, "/auth/refresh", Some(Vec::new()))
+            .await
+            .expect_error(400, "INVALID_REQUEST");
+        forged
+            .raw(Method::POST, "/auth/logout", Some(Vec::new()))
+            .await
+            .expect_error(400, "INVALID_REQUEST");
     }
-    browser.send(Method::POST, "/auth/refresh", None).await.expect_error(400, "INVALID_REQUEST");
+    browser
+        .send(Method::POST, "/auth/refresh", None)
+        .await
+        .expect_error(400, "INVALID_REQUEST");
 
     let renewed = browser.post("/auth/refresh", json!({})).await.expect(200);
     assert!(renewed.body.get("refresh_token").is_none());
     let cookie = renewed.header("set-cookie").split(';').next().unwrap().to_owned();
-    let browser = app.anonymous().header("cookie", cookie).header("x-requested-with", "fetch");
+    let browser = app
+        .anonymous()
+        .header("cookie", cookie)
+        .header("x-requested-with", "fetch");
     assert_eq!(standing(&app, &text(&renewed, "access_token")).await, 200);
 
     let ended = browser.send(Method::POST, "/auth/logout", None).await.expect(204);

@@ -23,10 +23,16 @@ async fn a_change_of_roles_takes_effect_within_a_second_on_every_instance() {
     let (token, _) = tokens(&here, &email).await;
     let may = async |app: &TestApp| app.with_token(&token).get("/admin/users").await.status == 200;
     assert!(!may(&here).await && !may(&there).await);
-    admin.patch(&format!("/admin/users/{id}"), json!({"roles": ["admin"]})).await.expect(200);
+    admin
+        .patch(&format!("/admin/users/{id}"), json!({"roles": ["admin"]}))
+        .await
+        .expect(200);
     assert!(may(&here).await);
     eventually(A_SECOND, async || may(&there).await).await;
-    admin.patch(&format!("/admin/users/{id}"), json!({"roles": ["viewer"]})).await.expect(200);
+    admin
+        .patch(&format!("/admin/users/{id}"), json!({"roles": ["viewer"]}))
+        .await
+        .expect(200);
     assert!(!may(&here).await);
     eventually(A_SECOND, async || !may(&there).await).await;
 }
@@ -43,11 +49,17 @@ async fn the_end_of_a_session_is_known_within_a_second_on_every_instance() {
     here.with_token(&one).post("/auth/logout", json!({})).await.expect(204);
     eventually(A_SECOND, async || standing(&there, &one).await == 401).await;
     assert_eq!(standing(&there, &two).await, 200);
-    admin.post(&format!("/admin/users/{id}/deactivate"), json!({})).await.expect(200);
+    admin
+        .post(&format!("/admin/users/{id}/deactivate"), json!({}))
+        .await
+        .expect(200);
     assert_eq!(standing(&here, &two).await, 401);
     eventually(A_SECOND, async || standing(&there, &two).await == 401).await;
     // Let in again, the old sessions stay ended.
-    admin.patch(&format!("/admin/users/{id}"), json!({"status": "active"})).await.expect(200);
+    admin
+        .patch(&format!("/admin/users/{id}"), json!({"status": "active"}))
+        .await
+        .expect(200);
     assert_eq!(standing(&here, &two).await, 401);
     assert_eq!(standing(&there, &two).await, 401);
     tokens(&there, &email).await;
@@ -60,18 +72,36 @@ async fn an_instance_without_news_asks_and_without_an_answer_refuses() {
     let app = TestApp::start().await;
     let (id, email) = app.user(&[Role::Viewer]).await;
     let (token, _) = tokens(&app, &email).await;
-    let deaf = AppState::start(Config::for_tests(&app.url), Clock::default()).await.unwrap();
+    let deaf = AppState::start(Config::for_tests(&app.url), Clock::default())
+        .await
+        .unwrap();
     let router = app::router(&deaf);
     let ask = async || {
-        let request = Request::get("/api/v1/auth/me").header("authorization", format!("Bearer {token}")).body(Body::empty());
-        router.clone().oneshot(request.unwrap()).await.unwrap().status().as_u16()
+        let request = Request::get("/api/v1/auth/me")
+            .header("authorization", format!("Bearer {token}"))
+            .body(Body::empty());
+        router
+            .clone()
+            .oneshot(request.unwrap())
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
     };
     assert_eq!(ask().await, 200);
     // Not in the change log: only who asks the database can know.
-    sqlx::query("update sessions set revoked_at = now() where user_id = $1").bind(id).execute(app.db()).await.unwrap();
+    sqlx::query("update sessions set revoked_at = now() where user_id = $1")
+        .bind(id)
+        .execute(app.db())
+        .await
+        .unwrap();
     assert_eq!(ask().await, 200);
     eventually(Duration::from_secs(7), async || ask().await == 401).await;
-    sqlx::query("update sessions set revoked_at = null where user_id = $1").bind(id).execute(app.db()).await.unwrap();
+    sqlx::query("update sessions set revoked_at = null where user_id = $1")
+        .bind(id)
+        .execute(app.db())
+        .await
+        .unwrap();
     assert_eq!(ask().await, 200);
     deaf.db.close().await;
     assert_eq!(ask().await, 503);
@@ -84,15 +114,26 @@ async fn a_token_of_a_session_that_never_was_is_refused() {
     let mut conn = app.db().acquire().await.unwrap();
     let user = archzero::auth::store::find_user(&mut conn, id).await.unwrap().unwrap();
     drop(conn);
-    let invented = app.state.tokens.issue(&user, uuid::Uuid::now_v7(), app.clock.now()).unwrap();
+    let invented = app
+        .state
+        .tokens
+        .issue(&user, uuid::Uuid::now_v7(), app.clock.now())
+        .unwrap();
     for _ in 0..2 {
-        let answer = app.with_token(&invented).get("/auth/me").await.expect_error(401, "INVALID_TOKEN");
+        let answer = app
+            .with_token(&invented)
+            .get("/auth/me")
+            .await
+            .expect_error(401, "INVALID_TOKEN");
         assert_eq!(answer.body["error"]["details"]["reason"], "revoked");
     }
     // A session of somebody else.
     let (_, email) = app.user(&[Role::Viewer]).await;
     tokens(&app, &email).await;
-    let session = sqlx::query_scalar("select id from sessions").fetch_one(app.db()).await.unwrap();
+    let session = sqlx::query_scalar("select id from sessions")
+        .fetch_one(app.db())
+        .await
+        .unwrap();
     let crossed = app.state.tokens.issue(&user, session, app.clock.now()).unwrap();
     assert_eq!(standing(&app, &crossed).await, 401);
 }

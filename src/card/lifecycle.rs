@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 const NONE: i32 = i32::MIN;
 
 /// Days since the common era, the unit of every comparison here.
-pub(super) fn day(date: NaiveDate) -> i32 {
+#[must_use]
+pub fn day(date: NaiveDate) -> i32 {
     date.num_days_from_ce()
 }
 
@@ -108,7 +109,8 @@ impl Lifecycle {
 
     /// The days on which the card is present, first and end (exclusive): not before a first date that is plan, phase-in
     /// or active, and not from its end of life on.
-    pub(super) fn presence(&self) -> (i32, i32) {
+    #[must_use]
+    pub fn presence(&self) -> (i32, i32) {
         let from = match self.first() {
             Some((0..=2, first)) => first,
             _ => i32::MIN,
