@@ -107,7 +107,8 @@ impl CardDraft {
         let technical_fit = fit(fields, "technical_fit");
         only_applications(fields, "business_criticality", applies);
         let business_criticality = fields.choice("business_criticality", &Tier::NAMES);
-        let attributes = fields.object("attributes").unwrap_or_default();
+        let mut attributes = fields.object("attributes").unwrap_or_default();
+        attributes.values_mut().for_each(as_stored);
         if let Some(card_type) = card_type {
             fields.extend(metamodel::validate_attributes(metamodel, card_type, &attributes));
         }
@@ -175,7 +176,7 @@ impl CardDraft {
             return Err(Error::internal("a merged object is an object"));
         };
         let mut fields = Fields::new(body);
-        fields.refuse_nulls(patch, &[WRITABLE, READ_ONLY].concat());
+        fields.refuse_nulls(patch, WRITABLE, READ_ONLY);
         let draft = Self::read(metamodel, &mut fields);
         self.same_type(&draft, &mut fields);
         fields.done()?;
@@ -336,6 +337,30 @@ fn read_lifecycle(fields: &mut Fields) -> Lifecycle {
     }
     fields.extend(inner.finish());
     Lifecycle::new(dates)
+}
+
+/// Writes large whole numbers as the database gives them back (`1e17` as 100000000000000000), so that sending the same
+/// again is seen to change nothing.
+pub fn as_stored(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let float = number.as_f64().unwrap_or_default();
+            if float.fract() == 0.0 && float.abs() >= 1e16 {
+                let digits = float.to_string();
+                if let Some(whole) = digits
+                    .parse::<i64>()
+                    .map(Into::into)
+                    .or_else(|_| digits.parse::<u64>().map(Into::into))
+                    .ok()
+                {
+                    *number = whole;
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(as_stored),
+        Value::Object(members) => members.values_mut().for_each(as_stored),
+        _ => {}
+    }
 }
 
 /// Applies a merge patch, RFC 7396. Bodies are at most 128 levels deep: the parser sees to that.

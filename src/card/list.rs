@@ -243,7 +243,6 @@ impl CardFilter {
                     ..self.clone()
                 }
             ),
-            &on.to_string(),
         ]);
         let tags = std::mem::take(&mut self.tags);
         Ok(CardQuery {

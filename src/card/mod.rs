@@ -10,7 +10,7 @@ mod routes;
 pub mod store;
 mod view;
 
-pub use draft::{CardDraft, Tier, merge};
+pub use draft::{CardDraft, Tier, as_stored, merge};
 pub use lifecycle::{Lifecycle, Phase, day};
 pub use routes::routes;
 pub use store::CardRow;

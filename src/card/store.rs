@@ -221,12 +221,22 @@ pub fn name_taken(card_type: &str, name: &str) -> Error {
     .with(serde_json::json!({ "type": card_type, "name": name }))
 }
 
+/// [`name_taken`], with the card that holds the name.
+#[must_use]
+pub fn name_taken_by(holder: Uuid, card_type: &str, name: &str) -> Error {
+    name_taken(card_type, name).with(serde_json::json!({ "type": card_type, "name": name, "existing_id": holder }))
+}
+
 /// Adds to a name conflict which card holds the name. To be called outside of the failed transaction.
 pub async fn name_holder(conn: &mut PgConnection, mut error: Error) -> Error {
     let Some(details) = error.details.as_mut().filter(|_| error.code == Code::Conflict) else {
         return error;
     };
-    let (Some(card_type), Some(name)) = (details["type"].as_str(), details["name"].as_str()) else {
+    let (Some(card_type), Some(name), true) = (
+        details["type"].as_str(),
+        details["name"].as_str(),
+        details["existing_id"].is_null(),
+    ) else {
         return error;
     };
     let key = crate::metamodel::name_key(name);
@@ -257,7 +267,7 @@ pub async fn update(
         Some(_) => Some("manual"),
     };
     let updated = card_rows!(
-        "with old as (select * from cards where id = $1),
+        "with old as (select cards.*, card_scores.quality_score from cards left join card_scores on card_id = id where id = $1),
          c as (
              update cards set name = $2, name_key = $3, description = $4, tags = $5, lifecycle_plan = $6, lifecycle_phase_in = $7,
                  lifecycle_active = $8, lifecycle_phase_out = $9, lifecycle_eol = $10, functional_fit = $11, technical_fit = $12,

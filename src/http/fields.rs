@@ -271,12 +271,22 @@ impl Fields {
         }
     }
 
-    /// Refuses nulls that a merge patch has for fields which do not exist: they would vanish in the merge without a word.
-    pub fn refuse_nulls(&mut self, patch: &Map<String, Value>, known: &[&'static str]) {
+    /// Refuses nulls that a merge patch has for fields which do not exist or only the server writes: they would vanish in
+    /// the merge without a word.
+    pub fn refuse_nulls(&mut self, patch: &Map<String, Value>, known: &[&'static str], read_only: &[&'static str]) {
         for (name, _) in patch
             .iter()
             .filter(|(name, value)| value.is_null() && !known.contains(&name.as_str()))
         {
+            if read_only.contains(&name.as_str()) {
+                self.refuse(
+                    name,
+                    ViolationCode::ReadOnly,
+                    "is written by the server only",
+                    Some(&Value::Null),
+                );
+                continue;
+            }
             let shown: String = name.chars().take(60).collect();
             let violation = Violation::new(
                 self.path(&shown),

@@ -18,9 +18,15 @@ pub struct Paging {
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u64>,
     /// Walks the list to its end at constant cost: empty to begin, then `pagination.next_cursor`.
+    #[serde(default, deserialize_with = "even_empty")]
     pub cursor: Option<String>,
     /// With a cursor: also count the whole list.
     pub include_total: Option<bool>,
+}
+
+/// An empty parameter would otherwise count as absent.
+fn even_empty<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(value).map(Some)
 }
 
 /// A validated [`Paging`].

@@ -165,7 +165,12 @@ impl BulkRequest {
             if !self.atomic {
                 sqlx::query("savepoint item").execute(&mut *writer.conn).await?;
             }
-            let outcome = run_one(writer, principal, item, &ids, &mut result).await;
+            let mut outcome = run_one(writer, principal, item, &ids, &mut result).await;
+            if !self.atomic && outcome.is_ok() {
+                if let Err(error) = writer.check_siblings().await {
+                    outcome = Err(error);
+                }
+            }
             match outcome {
                 Ok(Done { status, id, version }) => {
                     if !self.atomic {
@@ -180,6 +185,8 @@ impl BulkRequest {
                     sqlx::query("rollback to savepoint item")
                         .execute(&mut *writer.conn)
                         .await?;
+                    writer.forget_touched();
+                    let error = card::store::name_holder(writer.conn, error).await;
                     result.error = Some(error.body());
                 }
             }
@@ -419,8 +426,7 @@ async fn refuse_taken(writer: &mut Writer<'_>, draft: &CardDraft) -> Result<()> 
         .first()
     {
         None => Ok(()),
-        Some(holder) => Err(card::store::name_taken(&draft.card_type, &draft.name)
-            .with(json!({ "existing_id": holder.id, "name": draft.name }))),
+        Some(holder) => Err(card::store::name_taken_by(holder.id, &draft.card_type, &draft.name)),
     }
 }
 
@@ -429,28 +435,21 @@ async fn upsert_card(writer: &mut Writer<'_>, mut body: Map<String, Value>, ids:
     let id = own_id(&mut body)?;
     if let Some(existing) = find_existing(writer, id, &body, ids).await? {
         let before = writer.lock_card(existing, IfMatch::Any).await?;
-        // The name by which a path or another spelling found the card is not a new name for it.
-        let by_path = body
-            .get("name")
-            .and_then(Value::as_str)
-            .is_some_and(|name| parse_path(name).len() > 1 && before.name != name);
-        if by_path {
-            body.insert("name".into(), json!(before.name));
+        // A path says where the card is, not what it is to be called.
+        if let Some(path) = path_of(&body) {
+            let name = if path.len() > 1 { &before.name } else { &path[0] };
+            body.insert("name".into(), json!(name));
         }
         return writer.patch_card(before, &body).await.map(Done::card);
     }
     let mut parent = None;
-    if let (Some(card_type), Some(name)) = (
-        body.get("type").and_then(Value::as_str),
-        body.get("name").and_then(Value::as_str),
-    ) {
-        let path = parse_path(name);
-        if crate::metamodel::hierarchical(card_type) && path.len() > 1 {
+    if let Some((path, card_type)) = path_of(&body).zip(body.get("type").and_then(Value::as_str)) {
+        if path.len() > 1 {
             let above = crate::metamodel::format_path(&path[..path.len() - 1]);
             parent = reference::resolve_name(writer.conn, card_type, &above).await?;
-            if parent.is_some() {
-                body.insert("name".into(), json!(path[path.len() - 1]));
-            }
+        }
+        if path.len() == 1 || parent.is_some() {
+            body.insert("name".into(), json!(path[path.len() - 1]));
         }
     }
     let draft = CardDraft::parse(&writer.metamodel, body)?;
@@ -459,7 +458,7 @@ async fn upsert_card(writer: &mut Writer<'_>, mut body: Map<String, Value>, ids:
         let edge = NewEdge {
             id: None,
             edge_type: "PARENT_OF".into(),
-            source: parent.id,
+            source: parent,
             target: row.id,
             draft: EdgeDraft::default(),
         };
@@ -470,6 +469,14 @@ async fn upsert_card(writer: &mut Writer<'_>, mut body: Map<String, Value>, ids:
         id: row.id,
         version: Some(row.version),
     })
+}
+
+/// The steps of the path by which a body names a capability or an organisation.
+fn path_of(body: &Map<String, Value>) -> Option<Vec<String>> {
+    let card_type = body.get("type").and_then(Value::as_str)?;
+    let name = body.get("name").and_then(Value::as_str)?;
+    let path = parse_path(name);
+    (crate::metamodel::hierarchical(card_type) && !path.is_empty()).then_some(path)
 }
 
 async fn find_existing(
@@ -505,9 +512,7 @@ async fn find_existing(
     ) else {
         return Ok(None);
     };
-    Ok(reference::resolve_name(writer.conn, card_type, name)
-        .await?
-        .map(|card| card.id))
+    reference::resolve_name(writer.conn, card_type, name).await
 }
 
 /// Reads a relationship to be created and resolves its ends.

@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Writer;
+use super::{Writer, siblings};
 use crate::{
     card::{self, CardRow},
     error::{Code, Error, Result},
-    relationship::{self, RelationshipRow, rules, store::Ends},
+    relationship::{self, RelationshipRow, Validity, rules, store::Ends},
 };
 
 /// What a deletion took.
@@ -88,6 +88,24 @@ impl Obstacle {
     }
 }
 
+/// Part of a deletion.
+enum Member<'a> {
+    Card(&'a CardRow),
+    Edge(&'a RelationshipRow),
+}
+
+fn in_the_way(card: &CardRow, obstacles: &[Obstacle]) -> Error {
+    let (count, things) = match obstacles.len() {
+        1 => (1, "thing stands"),
+        n => (n, "things stand"),
+    };
+    let text = format!(
+        "{count} {things} in the way of restoring '{}'; force=true restores what else can be",
+        card.name
+    );
+    Error::new(Code::Conflict, text).with(json!({ "obstacles": obstacles }))
+}
+
 impl Writer<'_> {
     /// Deletes a locked card: with an application its interfaces go; a capability or organisation with children and an
     /// initiative that others depend on stay; exceptions from a policy expire; every relationship around is archived.
@@ -96,11 +114,7 @@ impl Writer<'_> {
         let around = relationship::store::lock_active_around(self.conn, &[card.id]).await?;
         self.refuse_dependents(card, &around).await?;
         if card.card_type == "Application" {
-            let provided: Vec<Uuid> = around
-                .iter()
-                .filter(|e| e.source_id == card.id && e.edge_type == "PROVIDES")
-                .map(|e| e.target_id)
-                .collect();
+            let provided = self.provided_interfaces(card.id, &around).await?;
             let interfaces = card::store::lock_cards(self.conn, &provided).await?;
             cards.extend(interfaces.into_iter().filter(|i| i.deleted_at.is_none()));
         }
@@ -123,6 +137,28 @@ impl Writer<'_> {
             archived_relationships: archived,
             expired_exceptions: expired,
         })
+    }
+
+    /// The interfaces that go with an application: those it provides today, and those that nobody else ever provides. One
+    /// that was handed over to another application, or will come from it, stays.
+    async fn provided_interfaces(&mut self, application: Uuid, around: &[RelationshipRow]) -> Result<Vec<Uuid>> {
+        let mut provided = Vec::new();
+        for edge in around
+            .iter()
+            .filter(|e| e.source_id == application && e.edge_type == "PROVIDES")
+        {
+            let in_force = self.today.is_none_or(|day| {
+                edge.validity().overlaps(Validity {
+                    from: Some(day),
+                    to: Some(day),
+                })
+            });
+            let all = relationship::store::active_to(self.conn, edge.target_id, edge.rule_id).await?;
+            if in_force || all.iter().all(|e| e.source_id == application) {
+                provided.push(edge.target_id);
+            }
+        }
+        Ok(provided)
     }
 
     async fn refuse_dependents(&mut self, card: &CardRow, around: &[RelationshipRow]) -> Result<()> {
@@ -211,38 +247,28 @@ impl Writer<'_> {
         let mut obstacles = Vec::new();
         let mut restored_cards = Vec::new();
         for member in &members {
-            match self.try_restore(member).await {
-                Ok(row) => restored_cards.push(CardName::from(&row)),
-                Err(error) if error.code == Code::Conflict => {
-                    if member.id == id {
-                        return Err(error);
-                    }
-                    obstacles.push(Obstacle::new("card", member.id, error));
-                }
-                Err(error) => return Err(error),
+            match self.attempt(Member::Card(member)).await? {
+                None => restored_cards.push(CardName::from(member)),
+                Some(error) => obstacles.push(Obstacle::new("card", member.id, error)),
             }
         }
         let edges = relationship::store::archived_by(self.conn, deletion_id).await?;
         let mut restored_relationships = Vec::new();
         for edge in &edges {
-            match self.try_reactivate(edge).await {
-                Ok(()) => restored_relationships.push(edge.id),
-                Err(error) if error.code.status().is_client_error() => {
-                    obstacles.push(Obstacle::new("relationship", edge.id, error))
-                }
-                Err(error) => return Err(error),
+            match self.attempt(Member::Edge(edge)).await? {
+                None => restored_relationships.push(edge.id),
+                Some(error) => obstacles.push(Obstacle::new("relationship", edge.id, error)),
             }
         }
-        if !obstacles.is_empty() && !force {
-            return Err(Error::new(
-                Code::Conflict,
-                format!(
-                    "{} things stand in the way of restoring '{}'; force=true restores the rest",
-                    obstacles.len(),
-                    card.name
-                ),
-            )
-            .with(json!({ "obstacles": obstacles })));
+        // A card whose parent did not come back would be a root: its name must be free there.
+        if let Err(error) = self.check_siblings().await {
+            let at = error.details.as_ref().and_then(|d| d["id"].as_str()?.parse().ok());
+            obstacles.push(Obstacle::new("card", at.unwrap_or(id), error));
+            return Err(in_the_way(&card, &obstacles));
+        }
+        let blocked = obstacles.iter().any(|o| o.entity == "card" && o.id == id);
+        if blocked || !(force || obstacles.is_empty()) {
+            return Err(in_the_way(&card, &obstacles));
         }
         self.revive_exceptions(deletion_id, &edges).await?;
         Ok(RestoreReport {
@@ -252,6 +278,29 @@ impl Writer<'_> {
         })
     }
 
+    /// Restores one member of a deletion; what a client can do something about comes back as the obstacle, with the
+    /// member as it was.
+    async fn attempt(&mut self, member: Member<'_>) -> Result<Option<Error>> {
+        sqlx::query("savepoint member").execute(&mut *self.conn).await?;
+        let outcome = match member {
+            Member::Card(card) => self.try_restore(card).await,
+            Member::Edge(edge) => self.try_reactivate(edge).await,
+        };
+        match outcome {
+            Ok(()) => {
+                sqlx::query("release savepoint member").execute(&mut *self.conn).await?;
+                Ok(None)
+            }
+            Err(error) if error.code.status().is_client_error() => {
+                sqlx::query("rollback to savepoint member")
+                    .execute(&mut *self.conn)
+                    .await?;
+                Ok(Some(card::store::name_holder(self.conn, error).await))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn deleted_by(&mut self, deletion_id: Uuid) -> Result<Vec<CardRow>> {
         let ids = sqlx::query_scalar!("select id from cards where deletion_id = $1 order by id", deletion_id)
             .fetch_all(&mut *self.conn)
@@ -259,12 +308,11 @@ impl Writer<'_> {
         card::store::lock_cards(self.conn, &ids).await
     }
 
-    async fn try_restore(&mut self, card: &CardRow) -> Result<CardRow> {
+    async fn try_restore(&mut self, card: &CardRow) -> Result<()> {
         if !crate::metamodel::hierarchical(&card.card_type) {
             let holders = card::store::find_named(self.conn, &card.card_type, &card.name_key).await?;
             if let Some(holder) = holders.first() {
-                return Err(card::store::name_taken(&card.card_type, &card.name)
-                    .with(json!({ "existing_id": holder.id, "name": card.name })));
+                return Err(card::store::name_taken_by(holder.id, &card.card_type, &card.name));
             }
         }
         for (system, external) in card::CardDraft::from(card).external_ids() {
@@ -279,7 +327,7 @@ impl Writer<'_> {
         }
         let row = card::store::restore(self.conn, self.author, card).await?;
         self.touch(&row.card_type, row.id);
-        Ok(row)
+        Ok(())
     }
 
     async fn try_reactivate(&mut self, edge: &RelationshipRow) -> Result<()> {
@@ -307,8 +355,9 @@ impl Writer<'_> {
         };
         rules::check(self.conn, rule, &ends, &edge.into(), Some(edge.id)).await?;
         relationship::store::reactivate(self.conn, self.author, &[edge.id]).await?;
-        if edge.edge_type == "PARENT_OF" {
-            self.touch(&edge.target_type, edge.target_id);
+        if edge.edge_type == "PARENT_OF" && crate::metamodel::hierarchical(&edge.target_type) {
+            // Under this parent, at this time, the name may be another's by now.
+            siblings::check(self.conn, &[edge.target_id]).await?;
         }
         Ok(())
     }

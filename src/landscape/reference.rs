@@ -5,8 +5,9 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::siblings;
 use crate::{
-    card::{self, CardRow},
+    card,
     error::{Code, Error, Result, ViolationCode},
     http::fields::{Fields, kind},
     metamodel::{self, name_key, parse_path},
@@ -73,7 +74,7 @@ impl Reference {
 }
 
 /// The undeleted card with this type and name or path.
-pub async fn resolve_name(conn: &mut PgConnection, card_type: &str, name: &str) -> Result<Option<CardRow>> {
+pub async fn resolve_name(conn: &mut PgConnection, card_type: &str, name: &str) -> Result<Option<Uuid>> {
     if metamodel::hierarchical(card_type) {
         let by_path = walk(conn, card_type, &parse_path(name)).await?;
         if let Some(found) = unambiguous(card_type, name, by_path)? {
@@ -81,36 +82,31 @@ pub async fn resolve_name(conn: &mut PgConnection, card_type: &str, name: &str) 
         }
     }
     let by_name = card::store::find_named(conn, card_type, &name_key(name)).await?;
+    let by_name = by_name.into_iter().map(|card| (card.id, card.name)).collect();
     unambiguous(card_type, name, by_name)
 }
 
 /// The cards at a path: a root of that name, below it a child of the next name, and so on.
-async fn walk(conn: &mut PgConnection, card_type: &str, path: &[String]) -> Result<Vec<CardRow>> {
-    let mut level: Option<Vec<CardRow>> = None;
-    for step in path {
-        let named = card::store::find_named(conn, card_type, &name_key(step)).await?;
-        let ids: Vec<Uuid> = named.iter().map(|c| c.id).collect();
-        let parents = super::siblings::parents(conn, &ids).await?;
-        let fits = |card: &CardRow| match &level {
-            None => !parents.iter().any(|(child, _)| *child == card.id),
-            Some(above) => parents
-                .iter()
-                .any(|(child, parent)| *child == card.id && above.iter().any(|a| a.id == *parent)),
-        };
-        let next: Vec<CardRow> = named.into_iter().filter(fits).collect();
-        if next.is_empty() {
-            return Ok(next);
+async fn walk(conn: &mut PgConnection, card_type: &str, path: &[String]) -> Result<Vec<(Uuid, String)>> {
+    let Some((root, below)) = path.split_first() else {
+        return Ok(Vec::new());
+    };
+    let mut level = siblings::roots(conn, card_type, &name_key(root)).await?;
+    for step in below {
+        let parents: Vec<Uuid> = level.into_iter().map(|(id, _)| id).collect();
+        if parents.is_empty() {
+            return Ok(Vec::new());
         }
-        level = Some(next);
+        level = siblings::children(conn, &parents, &name_key(step)).await?;
     }
-    Ok(level.unwrap_or_default())
+    Ok(level)
 }
 
-fn unambiguous(card_type: &str, name: &str, mut found: Vec<CardRow>) -> Result<Option<CardRow>> {
+fn unambiguous(card_type: &str, name: &str, mut found: Vec<(Uuid, String)>) -> Result<Option<Uuid>> {
     if found.len() > 1 {
         let candidates: Vec<_> = found
             .iter()
-            .map(|c| serde_json::json!({ "id": c.id, "name": c.name }))
+            .map(|(id, name)| serde_json::json!({ "id": id, "name": name }))
             .collect();
         return Err(Error::new(
             Code::Conflict,
@@ -120,5 +116,5 @@ fn unambiguous(card_type: &str, name: &str, mut found: Vec<CardRow>) -> Result<O
         )
         .with(serde_json::json!({ "candidates": candidates })));
     }
-    Ok(found.pop())
+    Ok(found.pop().map(|(id, _)| id))
 }

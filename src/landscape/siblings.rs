@@ -7,15 +7,34 @@ use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 
-/// The (child, parent) pairs of active PARENT_OF edges into these cards.
-pub async fn parents(conn: &mut PgConnection, children: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>> {
+/// The undeleted cards of this type and name that have no parent.
+pub async fn roots(conn: &mut PgConnection, card_type: &str, name_key: &str) -> Result<Vec<(Uuid, String)>> {
     let rows = sqlx::query!(
-        "select target_id, source_id from relationships where target_id = any($1) and type = 'PARENT_OF' and status = 'active'",
-        children
+        "select id, name from cards c
+         where type = $1 and name_key = $2 and deleted_at is null and not exists (
+             select 1 from relationships p where p.target_id = c.id and p.type = 'PARENT_OF' and p.status = 'active')
+         order by id",
+        card_type,
+        name_key
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|r| (r.target_id, r.source_id)).collect())
+    Ok(rows.into_iter().map(|r| (r.id, r.name)).collect())
+}
+
+/// The undeleted children of this name below these cards, at any time.
+pub async fn children(conn: &mut PgConnection, parents: &[Uuid], name_key: &str) -> Result<Vec<(Uuid, String)>> {
+    let rows = sqlx::query!(
+        "select distinct c.id, c.name from relationships p join cards c on c.id = p.target_id
+         where p.source_id = any($1) and p.type = 'PARENT_OF' and p.status = 'active'
+           and c.name_key = $2 and c.deleted_at is null
+         order by c.id",
+        parents,
+        name_key
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|r| (r.id, r.name)).collect())
 }
 
 /// Refuses two siblings of one name at the same time. One writer of such names at a time from here to the end of the

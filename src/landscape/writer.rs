@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -38,6 +39,8 @@ pub struct Writer<'a> {
     pub(super) author: &'a Author,
     pub(super) metamodel: Arc<Metamodel>,
     pub(super) ontology: Arc<Ontology>,
+    /// The day on which something is deleted, where that makes a difference.
+    pub(super) today: Option<NaiveDate>,
     // Cards whose name must be checked among siblings at the end.
     touched: Vec<Uuid>,
 }
@@ -45,7 +48,10 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// A writer in the transaction of `conn`, under the metamodel and ontology as this instance knows them.
     pub fn new(state: &AppState, conn: &'a mut PgConnection, author: &'a Author) -> Self {
-        Self::under(conn, author, state.metamodel.load_full(), state.ontology.load_full())
+        Self {
+            today: Some(state.clock.today()),
+            ..Self::under(conn, author, state.metamodel.load_full(), state.ontology.load_full())
+        }
     }
 
     /// A writer under a given metamodel and ontology.
@@ -60,6 +66,7 @@ impl<'a> Writer<'a> {
             author,
             metamodel,
             ontology,
+            today: None,
             touched: Vec::new(),
         }
     }
@@ -70,8 +77,18 @@ impl<'a> Writer<'a> {
     }
 
     /// The checks that only make sense once everything is written.
-    pub async fn finish(self) -> Result<()> {
-        siblings::check(self.conn, &self.touched).await
+    pub async fn finish(mut self) -> Result<()> {
+        self.check_siblings().await
+    }
+
+    /// Checks the names touched so far, for those who cannot wait for the end.
+    pub(super) async fn check_siblings(&mut self) -> Result<()> {
+        siblings::check(self.conn, &std::mem::take(&mut self.touched)).await
+    }
+
+    /// Forgets the names touched since the last check: what touched them was undone.
+    pub(super) fn forget_touched(&mut self) {
+        self.touched.clear();
     }
 
     /// Remembers a card whose name must be unique among its siblings.
@@ -88,7 +105,6 @@ impl<'a> Writer<'a> {
             Reference::Id(id) => Ok(*id),
             Reference::Named { card_type, name } => reference::resolve_name(self.conn, card_type, name)
                 .await?
-                .map(|card| card.id)
                 .ok_or_else(|| missing(format!("There is no {card_type} called '{name}'"))),
             Reference::External { system, id } => card::store::find_by_external_id(self.conn, system, id)
                 .await?
@@ -303,6 +319,7 @@ impl<'a> Writer<'a> {
         fields.refuse_nulls(
             patch,
             &["valid_from", "valid_to", "description", "allocation_pct", "attributes"],
+            &[relationship::READ_ONLY, &["type", "source_id", "target_id"]].concat(),
         );
         for (name, current) in [
             ("type", json!(before.edge_type)),

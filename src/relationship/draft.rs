@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::RelationshipRow;
 use crate::{
-    card::MAX_DESCRIPTION,
+    card::{MAX_DESCRIPTION, as_stored},
     error::{Violation, ViolationCode},
     http::fields::{Fields, kind},
     metamodel::{MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTE_DEPTH},
@@ -46,7 +46,8 @@ pub struct EdgeDraft {
     pub attributes: Map<String, Value>,
 }
 
-const READ_ONLY: &[&str] = &[
+/// Fields of a relationship's answer that only the server writes.
+pub const READ_ONLY: &[&str] = &[
     "id",
     "status",
     "version",
@@ -108,7 +109,8 @@ impl EdgeDraft {
                 }
             }
         });
-        let attributes = fields.object("attributes").unwrap_or_default();
+        let mut attributes = fields.object("attributes").unwrap_or_default();
+        attributes.values_mut().for_each(as_stored);
         fields.extend(check_attributes(&attributes));
         Self {
             validity,

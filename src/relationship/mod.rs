@@ -12,7 +12,7 @@ pub mod store;
 mod view;
 
 pub use cost_flow::{CostGiver, cost_giver};
-pub use draft::{EdgeDraft, Validity};
+pub use draft::{EdgeDraft, READ_ONLY, Validity};
 pub use routes::routes;
 pub use store::RelationshipRow;
 pub use view::RelationshipView;

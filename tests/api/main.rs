@@ -3,9 +3,15 @@
 
 mod auth;
 mod authorization;
+mod card_changes;
+mod card_deletion;
+mod card_lists;
+mod card_names;
+mod cards;
 mod condition;
 mod harness;
 mod log;
 mod metamodel;
 mod openapi;
+mod probe;
 mod seed;

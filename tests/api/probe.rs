@@ -86,7 +86,10 @@ pub async fn by_cursor(caller: &Caller<'_>, path: &str, limit: usize) -> Vec<Val
     loop {
         let answer = caller.get(&url).await.expect(200);
         let pagination = &answer.body["pagination"];
-        assert!(pagination["page"].is_null() && pagination["total_items"].is_null(), "{pagination}");
+        assert!(
+            pagination["page"].is_null() && pagination["total_items"].is_null(),
+            "{pagination}"
+        );
         items.extend(answer.body["data"].as_array().unwrap().iter().cloned());
         match pagination["next_url"].as_str() {
             None => break,
@@ -101,5 +104,8 @@ pub async fn by_cursor(caller: &Caller<'_>, path: &str, limit: usize) -> Vec<Val
 
 /// The ids of items.
 pub fn ids(items: &[Value]) -> Vec<Uuid> {
-    items.iter().map(|i| i["id"].as_str().unwrap().parse().unwrap()).collect()
+    items
+        .iter()
+        .map(|i| i["id"].as_str().unwrap().parse().unwrap())
+        .collect()
 }

@@ -4,6 +4,7 @@ use axum::{extract::State, http::StatusCode};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::create::name_holder;
 use crate::{
     app::AppState,
     auth::{Allowed, right},
@@ -82,9 +83,14 @@ async fn bulk(
                 Answer::json(StatusCode::OK, &report)
             })
         })
-        .await?;
-    tracing::info!("Batch written");
-    Ok(answer)
+        .await;
+    match answer {
+        Ok(answer) => {
+            tracing::info!("Batch written");
+            Ok(answer)
+        }
+        Err(error) => Err(name_holder(state, error).await),
+    }
 }
 
 /// Many writes at once

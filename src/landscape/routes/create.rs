@@ -109,10 +109,9 @@ pub async fn create_card(
 ) -> Result<Answer> {
     let _ = allowed;
     let sent = Value::Object(body.clone());
-    let mut body = body;
-    let author = request.author(change_reason(&mut body)?);
     let metamodel = state.metamodel.load_full();
     let mut fields = Fields::new(body);
+    let author = request.author(fields.text("change_reason", 500));
     let edges = read_relationships(&mut fields);
     let draft = CardDraft::read(&metamodel, &mut fields);
     fields.done()?;

@@ -20,15 +20,9 @@ use crate::{
 };
 
 /// A body may repeat the id it is sent to; another one is refused.
-fn check_id(body: &mut Map<String, Value>, id: Uuid) -> Result<()> {
-    match body.remove("id") {
-        None => Ok(()),
-        Some(value) if value == json!(id) => Ok(()),
-        Some(value) => {
-            let mut fields = Fields::new(Map::new());
-            fields.refuse("id", ViolationCode::ReadOnly, "is not the id in the path", Some(&value));
-            fields.done()
-        }
+fn check_id(fields: &mut Fields, id: Uuid) {
+    if let Some(value) = fields.value("id").filter(|value| *value != json!(id)) {
+        fields.refuse("id", ViolationCode::ReadOnly, "is not the id in the path", Some(&value));
     }
 }
 
@@ -64,10 +58,11 @@ pub async fn put_card(
     JsonObject(body): JsonObject,
 ) -> Result<Answer> {
     let sent = Value::Object(body.clone());
-    let mut body = body;
-    check_id(&mut body, id)?;
-    let author = request.author(change_reason(&mut body)?);
-    let draft = CardDraft::parse(&state.metamodel.load(), body)?;
+    let mut fields = Fields::new(body);
+    check_id(&mut fields, id);
+    let author = request.author(fields.text("change_reason", 500));
+    let draft = CardDraft::read(&state.metamodel.load(), &mut fields);
+    fields.done()?;
     let (state, author, draft, allowed) = (&state, &author, &draft, &allowed);
     let outcome = request
         .run(state, &sent, |conn, _| {
@@ -141,7 +136,13 @@ pub async fn patch_card(
 ) -> Result<Answer> {
     let sent = Value::Object(body.clone());
     let mut body = body;
-    check_id(&mut body, id)?;
+    let mut own = Fields::new(
+        body.remove("id")
+            .map(|sent| Map::from_iter([("id".to_owned(), sent)]))
+            .unwrap_or_default(),
+    );
+    check_id(&mut own, id);
+    own.done()?;
     let author = request.author(change_reason(&mut body)?);
     let (state, author, body) = (&state, &author, &body);
     let outcome = request
