@@ -1,5 +1,12 @@
 //! Tests that speak HTTP to the real router over a real database: one binary, mirroring the slices.
-#![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests fail by panicking")]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::float_cmp,
+    clippy::type_complexity,
+    clippy::duration_suboptimal_units,
+    reason = "tests read better as they are"
+)]
 
 mod architecture;
 mod auth;
