@@ -1,5 +1,10 @@
 //! Tests that speak HTTP to the real router over a real database: one binary, mirroring the slices.
-#![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests fail by panicking")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "tests fail by panicking"
+)]
 #![allow(
     clippy::needless_pass_by_value,
     clippy::float_cmp,
