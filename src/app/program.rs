@@ -1,6 +1,6 @@
 //! What the programs in `src/bin` do alike: read the configuration, run, say what went wrong.
 
-use std::{error::Error as _, fmt::Write as _, process::ExitCode};
+use std::{error::Error as _, fmt::Write as _, io::Write as _, process::ExitCode};
 
 use crate::{
     config::Config,
@@ -34,6 +34,11 @@ pub fn run(program: impl AsyncFnOnce(Config) -> Result<()>) -> ExitCode {
             .map_err(Error::internal)
     };
     finish(start().and_then(|runtime| runtime.block_on(program(config))))
+}
+
+/// Writes a line of a program's result. Whether anybody reads it to the end is not the program's concern.
+pub fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Says what went wrong, if something did, and gives the exit code.

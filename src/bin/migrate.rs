@@ -1,5 +1,4 @@
 //! Brings the database's schema up to what this version of the program needs.
-#![expect(clippy::print_stdout, reason = "what it did is its output")]
 
 use std::process::ExitCode;
 
@@ -56,23 +55,30 @@ async fn run(config: &Config, arguments: &Arguments) -> Result<()> {
     if is_status {
         print_status(&place, &before);
     } else if before.pending() == 0 {
-        println!("{place} is up to date: {} migrations applied", applied(&before));
+        program::say(format_args!(
+            "{place} is up to date: {} migrations applied",
+            applied(&before)
+        ));
     } else if arguments.dry_run {
-        println!(
+        program::say(format_args!(
             "{place} would get {} of {} migrations:",
             before.pending(),
             before.steps.len()
-        );
+        ));
         print_missing_of(&before);
     } else {
         migrate::up(&mut conn).await?;
-        println!("{place} got {} of {} migrations:", before.pending(), before.steps.len());
+        program::say(format_args!(
+            "{place} got {} of {} migrations:",
+            before.pending(),
+            before.steps.len()
+        ));
         print_missing_of(&before);
     }
     let role = application_role(config)?;
     if is_up && role != options.get_username() {
         migrate::grant(&mut conn, &role).await?;
-        println!("the role {role} may use it");
+        program::say(format_args!("the role {role} may use it"));
     }
     // The work is done, whatever becomes of the connection.
     let _ = conn.close().await;
@@ -90,29 +96,29 @@ fn applied(status: &Status) -> usize {
 
 fn print_missing_of(status: &Status) {
     for step in status.steps.iter().filter(|step| !step.applied) {
-        println!("  {}  {}", step.version, step.description);
+        program::say(format_args!("  {}  {}", step.version, step.description));
     }
 }
 
 fn print_status(place: &str, status: &Status) {
-    println!(
+    program::say(format_args!(
         "{place} has {} of {} migrations:",
         status.steps.len() - status.pending(),
         status.steps.len()
-    );
+    ));
     for step in &status.steps {
-        println!(
+        program::say(format_args!(
             "  {}  {:<8}  {}",
             step.version,
             if step.applied { "applied" } else { "missing" },
             step.description
-        );
+        ));
     }
     for version in &status.unknown {
-        println!("  {version}  newer     this program does not know it");
+        program::say(format_args!("  {version}  newer     this program does not know it"));
     }
     if status.pending() > 0 {
-        println!("`migrate` applies what is missing");
+        program::say(format_args!("`migrate` applies what is missing"));
     }
 }
 
@@ -132,7 +138,7 @@ async fn create_database(config: &Config, options: &PgConnectOptions) -> Result<
         other => other?,
     };
     if migrate::create_database(&mut maintenance, name).await? {
-        println!("{} created", store::place(options));
+        program::say(format_args!("{} created", store::place(options)));
     }
     let _ = maintenance.close().await;
     Ok(())

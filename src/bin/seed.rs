@@ -1,5 +1,4 @@
 //! Fills a database: with the reference data that everything needs, and, if asked to, with a sample landscape.
-#![expect(clippy::print_stdout, reason = "what it did is its output")]
 
 use std::{process::ExitCode, time::Instant};
 
@@ -103,7 +102,7 @@ async fn fill(db: &PgPool, sample: Option<Sample>, parameters: Parameters) -> Re
     let began = Instant::now();
     let seconds = || began.elapsed().as_secs_f64();
     let there = reference::load(db).await?;
-    println!(
+    program::say(format_args!(
         "reference data: {} card types, {} rules, {} relationship types; {} ({:.1} s)",
         there.card_types,
         there.rules,
@@ -114,7 +113,7 @@ async fn fill(db: &PgPool, sample: Option<Sample>, parameters: Parameters) -> Re
             format!("{} written", there.written)
         },
         seconds()
-    );
+    ));
     match sample {
         None => {}
         Some(Sample::EnterpriseDemo) => {
@@ -125,9 +124,11 @@ async fn fill(db: &PgPool, sample: Option<Sample>, parameters: Parameters) -> Re
                     present,
                     deleted,
                 } = counts;
-                println!("enterprise-demo: {created} {what} created, {present} there already, {deleted} left deleted");
+                program::say(format_args!(
+                    "enterprise-demo: {created} {what} created, {present} there already, {deleted} left deleted"
+                ));
             }
-            println!("enterprise-demo: done ({:.1} s)", seconds());
+            program::say(format_args!("enterprise-demo: done ({:.1} s)", seconds()));
         }
         Some(Sample::Synthetic) => {
             let Parameters {
@@ -136,13 +137,13 @@ async fn fill(db: &PgPool, sample: Option<Sample>, parameters: Parameters) -> Re
                 seed,
             } = parameters;
             let done = synthetic::load(db, parameters).await?;
-            println!(
+            program::say(format_args!(
                 "synthetic landscape of {cards} cards and {relationships} relationships, seed {seed}: {} cards and {} relationships \
                  written, the rest was there ({:.1} s)",
                 done.cards,
                 done.relationships,
                 seconds()
-            );
+            ));
         }
     }
     Ok(())

@@ -379,7 +379,7 @@ fn expect_parts(fields: &mut Fields, op: Op, body: &'static str) {
         ("version", takes_target, false),
         ("tags", takes_tags, takes_tags),
     ] {
-        let sent = fields.is_given(name);
+        let sent = fields.gives(name);
         if needs && !sent {
             fields.refuse(name, ViolationCode::Required, "is required", None);
         }
@@ -472,7 +472,7 @@ pub(super) async fn read_edge(
     let mut fields = Fields::new(body);
     let edge_type = fields.required_text("type", 60);
     let end = |fields: &mut Fields, name: &'static str, short: &'static str| {
-        match (fields.is_given(short), fields.is_given(name)) {
+        match (fields.gives(short), fields.gives(name)) {
             (false, false) => fields.refuse(short, ViolationCode::Required, "is required", None),
             (true, true) => {
                 let message = format!("is the same as {name}: give one of them");

@@ -55,7 +55,7 @@ pub fn connect(config: &DatabaseConfig) -> Result<PgPool> {
     Ok(PgPoolOptions::new()
         .max_connections(config.max_connections)
         .min_connections(config.min_connections)
-        .acquire_timeout(config.acquire_timeout.min(Duration::from_secs(60)))
+        .acquire_timeout(config.acquire_timeout.min(Duration::from_mins(1)))
         .idle_timeout(config.idle_timeout)
         .max_lifetime(config.max_lifetime)
         .connect_lazy_with(connect_options(config)?))

@@ -60,6 +60,7 @@ async fn template() -> &'static str {
         .get_or_init(|| async {
             let name = format!("archzero_template_{}", std::process::id());
             let mut admin = admin().await;
+            sweep(&mut admin).await;
             admin
                 .execute(sqlx::AssertSqlSafe(format!("drop database if exists {name}")))
                 .await
@@ -78,6 +79,31 @@ async fn template() -> &'static str {
             name
         })
         .await
+}
+
+/// Drops what earlier test processes left behind: their databases carry the process's number.
+async fn sweep(admin: &mut PgConnection) {
+    let processes = std::path::Path::new("/proc");
+    if !processes.join("self").exists() {
+        return;
+    }
+    let names: Vec<String> = sqlx::query_scalar(
+        "select datname from pg_database where datname ~ '^archzero_(test|template)_[0-9]+(_[0-9]+)?$'",
+    )
+    .fetch_all(&mut *admin)
+    .await
+    .unwrap();
+    for name in names {
+        let owner = name.split('_').nth(2).unwrap();
+        if !processes.join(owner).exists() {
+            // Another process may sweep at the same time.
+            let _ = admin
+                .execute(sqlx::AssertSqlSafe(format!(
+                    "drop database if exists {name} with (force)"
+                )))
+                .await;
+        }
+    }
 }
 
 /// A new database with the schema and the reference data; its URL.

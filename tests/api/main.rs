@@ -1,5 +1,17 @@
 //! Tests that speak HTTP to the real router over a real database: one binary, mirroring the slices.
-#![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "tests fail by panicking"
+)]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::float_cmp,
+    clippy::type_complexity,
+    clippy::duration_suboptimal_units,
+    reason = "tests read better as they are"
+)]
 
 mod architecture;
 mod auth;
@@ -12,13 +24,16 @@ mod card_names;
 mod cards;
 mod concurrency;
 mod condition;
+mod graph;
 mod harness;
 mod hostile;
+mod hostile_requests;
 mod idempotency;
 mod log;
 mod metamodel;
 mod ontology;
 mod openapi;
+mod oracle;
 mod probe;
 mod relationship_changes;
 mod relationships;

@@ -115,7 +115,7 @@ impl<'s> Question<'s> {
 
     /// Takes a list of relationship types; absent or empty means all.
     pub fn relations(&self, fields: &mut Fields) -> TypeSet {
-        let names = self.names(fields, "relations", "relationship type", |name| {
+        let names = Self::names(fields, "relations", "relationship type", |name| {
             let known = self.ontology.kinds().contains(name);
             if known {
                 None
@@ -128,7 +128,7 @@ impl<'s> Question<'s> {
 
     /// Takes a list of card types; absent or empty means all.
     pub fn types(&self, fields: &mut Fields) -> Vec<String> {
-        self.names(fields, "types", "card type", |name| self.unknown_type(name))
+        Self::names(fields, "types", "card type", |name| self.unknown_type(name))
     }
 
     /// Takes the name of a card type.
@@ -161,7 +161,6 @@ impl<'s> Question<'s> {
     }
 
     fn names(
-        &self,
         fields: &mut Fields,
         field: &'static str,
         what: &str,
