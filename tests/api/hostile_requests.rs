@@ -165,13 +165,13 @@ async fn query_strings_that_are_too_much() {
         "search=%ff".into(),
         "tags=%c3%28".into(),
         "filter=quality_score:eq:1e999".into(),
-        "filter=technical_fit:eq:99999999999999999999999999".into(),
         "filter=created_at:gt:9999999-01-01".into(),
         "filter=attributes.own:regex:(a+)+$".into(),
         "updated_since=2026-01-01".into(),
         "updated_since=2026-02-30T00:00:00Z".into(),
     ] {
         let answer = architect.get(&format!("/cards?{query}")).await;
+        assert_ne!(answer.status, 200, "{query:.60}");
         assert!(
             ["INVALID_REQUEST", "VALIDATION_ERROR", "CURSOR_MISMATCH"].contains(&refused(&answer)),
             "{query:.60}"
@@ -182,6 +182,7 @@ async fn query_strings_that_are_too_much() {
         "updated_since=-262142-01-01T00:00:00Z",
         "updated_since=0001-01-01T00:00:00Z",
         "filter=attributes.own:eq:1e308",
+        "filter=technical_fit:eq:99999999999999999999999999",
         "filter=attributes.a.b.c.d.e.f.g.h.i:exists:false",
         "search=%25%5C_",
         "sort=attributes.a.b.c.d&order=desc&cursor=",
