@@ -372,14 +372,17 @@ async fn texts_without_end() {
     }
     assert_eq!(rows(&world.app).await, before);
     // Names whose comparison key is many times as long as they are.
-    let mut name = String::new();
-    let long: Vec<char> = "\u{fdfa}\u{fdfb}"
-        .chars()
-        .chain(('\u{3300}'..='\u{3357}').filter(|c| !c.is_ascii()))
+    let long: Vec<char> = ('\u{3300}'..='\u{3357}').chain(vec!['\u{fdfa}'; 6]).collect();
+    let mut dice = 0x9E37_79B9_7F4A_7C15_u64;
+    let name: String = (0..255)
+        .map(|_| {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            long[(dice % long.len() as u64) as usize]
+        })
         .collect();
-    for n in 0..255_usize {
-        name.push(long[(n * n * 31 + n * 7) % long.len()]);
-    }
+    assert!(archzero::metamodel::name_key(&name).len() > 2800);
     for card_type in ["Interface", "BusinessCapability"] {
         let answer = caller.post("/cards", json!({"type": card_type, "name": name})).await;
         assert!(answer.status == 201 || refused(&answer) == "VALIDATION_ERROR");
