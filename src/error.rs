@@ -273,6 +273,22 @@ impl Error {
         self
     }
 
+    /// The same error seen from outside: `prefix` leads its field and those of its violations.
+    #[must_use]
+    pub fn within(mut self, prefix: &str) -> Self {
+        self.field = Some(match self.field {
+            Some(field) => format!("{prefix}.{field}"),
+            None => prefix.to_owned(),
+        });
+        let violations = self.details.as_mut().and_then(|d| d["violations"].as_array_mut());
+        for violation in violations.into_iter().flatten() {
+            if let Some(field) = violation["field"].as_str() {
+                violation["field"] = json!(format!("{prefix}.{field}"));
+            }
+        }
+        self
+    }
+
     /// Tells the caller when to come back.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
@@ -336,6 +352,15 @@ impl Error {
         .with(json!({ "dependency": dependency }))
         .retry_after(1);
         error.source = source;
+        error
+    }
+
+    /// Another writer was faster; the same request would fare better now.
+    #[must_use]
+    pub fn lost_race(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let mut error = Self::unavailable("database", Some(source.into()));
+        error.message = "The same rows were written by others at the same time; try again".into();
+        error.details = Some(json!({ "dependency": "database", "retryable": true }));
         error
     }
 

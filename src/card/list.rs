@@ -26,6 +26,7 @@ pub struct CardFilter {
     #[serde(default)]
     pub lifecycle_phase: Vec<String>,
     /// The date for everything that depends on one; default today (UTC).
+    #[serde(default, deserialize_with = "crate::http::fields::strict_date")]
     pub target_date: Option<NaiveDate>,
     /// A tag; repeat for several.
     #[serde(default)]

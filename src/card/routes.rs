@@ -47,6 +47,7 @@ pub struct CardParameters {
     /// Only these fields, comma-separated; `attributes.<path>` for one attribute.
     fields: Option<String>,
     /// The date for `lifecycle_phase` and computed values; default today (UTC).
+    #[serde(default, deserialize_with = "crate::http::fields::strict_date")]
     target_date: Option<chrono::NaiveDate>,
 }
 

@@ -227,6 +227,17 @@ pub fn name_taken_by(holder: Uuid, card_type: &str, name: &str) -> Error {
     name_taken(card_type, name).with(serde_json::json!({ "type": card_type, "name": name, "existing_id": holder }))
 }
 
+/// The error for an identifier of another system that another card carries.
+#[must_use]
+pub fn external_id_taken(holder: Uuid, system: &str, id: &str) -> Error {
+    Error::new(
+        Code::Conflict,
+        format!("Another card carries the id '{id}' of '{system}' already"),
+    )
+    .at("attributes.external_ids")
+    .with(serde_json::json!({ "existing_id": holder, "system": system, "id": id }))
+}
+
 /// Adds to a name conflict which card holds the name. To be called outside of the failed transaction.
 pub async fn name_holder(conn: &mut PgConnection, mut error: Error) -> Error {
     let Some(details) = error.details.as_mut().filter(|_| error.code == Code::Conflict) else {

@@ -81,9 +81,9 @@ impl Fields {
         self.object.get(name).is_some_and(Value::is_null)
     }
 
-    /// Whether the field was sent with a value, and not taken yet.
+    /// Whether the field was sent as something other than null, and not taken yet.
     #[must_use]
-    pub fn gives(&self, name: &str) -> bool {
+    pub fn is_given(&self, name: &str) -> bool {
         self.object.get(name).is_some_and(|value| !value.is_null())
     }
 
@@ -136,7 +136,7 @@ impl Fields {
 
     /// A text that must be there and not be blank.
     pub fn required_text(&mut self, name: &'static str, max: usize) -> String {
-        let sent = self.gives(name);
+        let sent = self.is_given(name);
         match self.text(name, max) {
             Some(text) if !text.trim().is_empty() => text,
             Some(_) => {
@@ -329,6 +329,18 @@ impl Fields {
         } else {
             Err(Error::validation(violations))
         }
+    }
+}
+
+/// [`parse_date`] for serde, absent when empty: chrono itself takes `2026-1-1` and the year 200000.
+pub fn strict_date<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<NaiveDate>, D::Error> {
+    use serde::{Deserialize, de::Error};
+    match Option::<String>::deserialize(value)? {
+        None => Ok(None),
+        Some(text) => match parse_date(&text) {
+            Some(date) => Ok(Some(date)),
+            None => Err(D::Error::custom("a date that exists is expected, as YYYY-MM-DD")),
+        },
     }
 }
 

@@ -1,19 +1,35 @@
 //! Many writes in one request: all or nothing, or each for itself.
 
+mod upsert;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{NewEdge, Reference, Writer, reference};
+use upsert::{refuse_taken, upsert_card, upsert_edge};
+
+use super::{NewEdge, Reference, Writer};
 use crate::{
     auth::{Permission, Principal},
     card::{self, CardDraft, CardRow, MAX_TAG, MAX_TAGS},
     error::{Code, Error, ErrorBody, Result, ViolationCode},
     http::{etag::IfMatch, extract::object, fields::Fields},
-    metamodel::parse_path,
-    relationship::{self, EdgeDraft, RelationshipRow},
+    relationship::{EdgeDraft, RelationshipRow},
 };
+
+/// Batches run beside each other until one loses a race; it then has its second try alone, because two that write the
+/// same cards in different orders would only stand in each other's way again.
+pub async fn queue(conn: &mut PgConnection, attempt: u32) -> Result<()> {
+    let statement = if attempt == 0 {
+        "select pg_advisory_xact_lock_shared(hashtext('archzero batches'))"
+    } else {
+        "select pg_advisory_xact_lock(hashtext('archzero batches'))"
+    };
+    sqlx::query(statement).execute(conn).await?;
+    Ok(())
+}
 
 /// At most this many operations in one request.
 pub const MAX_OPERATIONS: usize = 2000;
@@ -209,12 +225,8 @@ impl BulkRequest {
 }
 
 /// Says which operation an error belongs to: its place leads the field and stands in the details.
-fn at_operation(mut error: Error, index: usize) -> Error {
-    let prefix = format!("operations[{index}]");
-    error.field = Some(match error.field {
-        Some(field) => format!("{prefix}.{field}"),
-        None => prefix,
-    });
+fn at_operation(error: Error, index: usize) -> Error {
+    let mut error = error.within(&format!("operations[{index}]"));
     let mut details = error.details.take().unwrap_or_else(|| json!({}));
     if details.is_object() {
         details["operation"] = json!(index);
@@ -293,44 +305,39 @@ async fn run_one(
     if op == Op::Upsert {
         principal.require(Permission::Edit)?;
     }
-    let body = match entity {
-        Entity::Card => fields.object("card"),
-        Entity::Relationship => fields.object("relationship"),
+    let name = match entity {
+        Entity::Card => "card",
+        Entity::Relationship => "relationship",
     };
+    expect_parts(&mut fields, op, name);
+    let body = fields.object(name).unwrap_or_default();
     let target = Reference::read(&mut fields, "id");
     let demand = fields
         .integer("version", 1, i64::from(i32::MAX))
         .map_or(IfMatch::Any, |v| IfMatch::Version(v as i32));
     let tags = fields.texts("tags", MAX_TAGS, MAX_TAG).unwrap_or_default();
-    let needs_body = matches!(op, Op::Create | Op::Update | Op::Upsert);
-    if needs_body && body.is_none() {
-        let name = if entity == Entity::Card { "card" } else { "relationship" };
-        fields.refuse(name, ViolationCode::Required, "is required", None);
-    }
-    if !needs_body && target.is_none() || op == Op::Update && target.is_none() {
-        fields.refuse("id", ViolationCode::Required, "is required", None);
-    }
     fields.done()?;
-    let body = body.unwrap_or_default();
+    let inside = |error: Error| error.within(name);
     match (entity, op) {
-        (Entity::Card, Op::Create) => create_card(writer, body).await,
-        (Entity::Card, Op::Upsert) => upsert_card(writer, body, ids).await,
+        (Entity::Card, Op::Create) => create_card(writer, body).await.map_err(inside),
+        (Entity::Card, Op::Upsert) => upsert_card(writer, body, ids).await.map_err(inside),
         (Entity::Card, op) => {
             let reference = target.ok_or_else(|| Error::invalid("id is required"))?;
-            let id = writer.resolve(&reference, ids).await?;
-            let before = writer.lock_card(id, demand).await?;
-            change_card(writer, op, before, &body, &tags).await
+            let id = writer.resolve(&reference, ids).await.map_err(|e| e.at("id"))?;
+            let before = writer.lock_card(id, demand).await.map_err(|e| at_target(e, "id"))?;
+            let done = change_card(writer, op, before, &body, &tags).await;
+            done.map_err(|e| if op == Op::Update { inside(e) } else { e })
         }
         (Entity::Relationship, Op::Create) => {
-            let edge = read_edge(writer, body, ids).await?;
-            let row = writer.create_relationship(&edge).await?;
+            let edge = read_edge(writer, body, ids).await.map_err(inside)?;
+            let row = writer.create_relationship(&edge).await.map_err(inside)?;
             Ok(Done {
                 status: Status::Created,
                 id: row.id,
                 version: Some(row.version),
             })
         }
-        (Entity::Relationship, Op::Upsert) => upsert_edge(writer, body, ids).await,
+        (Entity::Relationship, Op::Upsert) => upsert_edge(writer, body, ids).await.map_err(inside),
         (Entity::Relationship, Op::Tag | Op::Untag) => Err(Error::validation(vec![crate::error::Violation::new(
             "op",
             ViolationCode::NotAllowedHere,
@@ -339,10 +346,14 @@ async fn run_one(
         (Entity::Relationship, op) => {
             let id = match target {
                 Some(Reference::Id(id)) => id,
-                Some(Reference::Operation(n)) => writer.resolve(&Reference::Operation(n), ids).await?,
+                Some(Reference::Operation(n)) => {
+                    let resolved = writer.resolve(&Reference::Operation(n), ids).await;
+                    resolved.map_err(|e| e.at("id"))?
+                }
                 _ => return Err(Error::invalid("A relationship is named by its id or \"$n\"").at("id")),
             };
-            let before = writer.lock_relationship(id, demand).await?;
+            let locked = writer.lock_relationship(id, demand).await;
+            let before = locked.map_err(|e| at_target(e, "id"))?;
             if op == Op::Delete {
                 writer.archive_relationship(&before).await?;
                 return Ok(Done {
@@ -351,8 +362,43 @@ async fn run_one(
                     version: Some(before.version + 1),
                 });
             }
-            writer.patch_relationship(before, &body).await.map(Done::edge)
+            let patched = writer.patch_relationship(before, &body).await.map_err(inside)?;
+            Ok(Done::edge(patched))
         }
+    }
+}
+
+/// Which parts an operation must have, and which it would drop in silence.
+fn expect_parts(fields: &mut Fields, op: Op, body: &'static str) {
+    let takes_body = matches!(op, Op::Create | Op::Update | Op::Upsert);
+    let takes_target = !matches!(op, Op::Create | Op::Upsert);
+    let takes_tags = matches!(op, Op::Tag | Op::Untag);
+    for (name, takes, needs) in [
+        (body, takes_body, takes_body),
+        ("id", takes_target, takes_target),
+        ("version", takes_target, false),
+        ("tags", takes_tags, takes_tags),
+    ] {
+        let sent = fields.is_given(name);
+        if needs && !sent {
+            fields.refuse(name, ViolationCode::Required, "is required", None);
+        }
+        if sent && !takes {
+            let message = match name {
+                "id" => format!("finds what is changed; to choose a new one's id put it into '{body}'"),
+                _ => "has no meaning for this operation".to_owned(),
+            };
+            fields.refuse(name, ViolationCode::NotAllowedHere, message, None);
+        }
+    }
+}
+
+/// Something that does not exist was not found where its id stands.
+fn at_target(error: Error, field: &str) -> Error {
+    if error.code == Code::NotFound {
+        error.at(field)
+    } else {
+        error
     }
 }
 
@@ -416,105 +462,6 @@ async fn create_card(writer: &mut Writer<'_>, mut body: Map<String, Value>) -> R
     })
 }
 
-/// Finds a taken name before the database does: a failed statement would end the whole batch.
-async fn refuse_taken(writer: &mut Writer<'_>, draft: &CardDraft) -> Result<()> {
-    if crate::metamodel::hierarchical(&draft.card_type) {
-        return Ok(());
-    }
-    match card::store::find_named(writer.conn, &draft.card_type, &draft.name_key)
-        .await?
-        .first()
-    {
-        None => Ok(()),
-        Some(holder) => Err(card::store::name_taken_by(holder.id, &draft.card_type, &draft.name)),
-    }
-}
-
-/// Creates the card, or merges the given fields into the one with the same id, external id, or type and name.
-async fn upsert_card(writer: &mut Writer<'_>, mut body: Map<String, Value>, ids: &[Option<Uuid>]) -> Result<Done> {
-    let id = own_id(&mut body)?;
-    if let Some(existing) = find_existing(writer, id, &body, ids).await? {
-        let before = writer.lock_card(existing, IfMatch::Any).await?;
-        // A path says where the card is, not what it is to be called.
-        if let Some(path) = path_of(&body) {
-            let name = if path.len() > 1 { &before.name } else { &path[0] };
-            body.insert("name".into(), json!(name));
-        }
-        return writer.patch_card(before, &body).await.map(Done::card);
-    }
-    let mut parent = None;
-    if let Some((path, card_type)) = path_of(&body).zip(body.get("type").and_then(Value::as_str)) {
-        if path.len() > 1 {
-            let above = crate::metamodel::format_path(&path[..path.len() - 1]);
-            parent = reference::resolve_name(writer.conn, card_type, &above).await?;
-        }
-        if path.len() == 1 || parent.is_some() {
-            body.insert("name".into(), json!(path[path.len() - 1]));
-        }
-    }
-    let draft = CardDraft::parse(&writer.metamodel, body)?;
-    let row = writer.create_card(id, &draft).await?;
-    if let Some(parent) = parent {
-        let edge = NewEdge {
-            id: None,
-            edge_type: "PARENT_OF".into(),
-            source: parent,
-            target: row.id,
-            draft: EdgeDraft::default(),
-        };
-        writer.create_relationship(&edge).await?;
-    }
-    Ok(Done {
-        status: Status::Created,
-        id: row.id,
-        version: Some(row.version),
-    })
-}
-
-/// The steps of the path by which a body names a capability or an organisation.
-fn path_of(body: &Map<String, Value>) -> Option<Vec<String>> {
-    let card_type = body.get("type").and_then(Value::as_str)?;
-    let name = body.get("name").and_then(Value::as_str)?;
-    let path = parse_path(name);
-    (crate::metamodel::hierarchical(card_type) && !path.is_empty()).then_some(path)
-}
-
-async fn find_existing(
-    writer: &mut Writer<'_>,
-    id: Option<Uuid>,
-    body: &Map<String, Value>,
-    ids: &[Option<Uuid>],
-) -> Result<Option<Uuid>> {
-    if let Some(id) = id {
-        let found = card::store::find_card(writer.conn, id).await?;
-        return Ok(found.filter(|c| c.deleted_at.is_none()).map(|c| c.id));
-    }
-    let external = body
-        .get("attributes")
-        .and_then(|a| a.get("external_ids"))
-        .and_then(Value::as_array);
-    for entry in external.into_iter().flatten() {
-        if let (Some(system), Some(external)) = (entry["system"].as_str(), entry["id"].as_str()) {
-            let reference = Reference::External {
-                system: system.to_owned(),
-                id: external.to_owned(),
-            };
-            match writer.resolve(&reference, ids).await {
-                Ok(found) => return Ok(Some(found)),
-                Err(error) if error.code == Code::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    let (Some(card_type), Some(name)) = (
-        body.get("type").and_then(Value::as_str),
-        body.get("name").and_then(Value::as_str),
-    ) else {
-        return Ok(None);
-    };
-    reference::resolve_name(writer.conn, card_type, name).await
-}
-
 /// Reads a relationship to be created and resolves its ends.
 pub(super) async fn read_edge(
     writer: &mut Writer<'_>,
@@ -525,12 +472,16 @@ pub(super) async fn read_edge(
     let mut fields = Fields::new(body);
     let edge_type = fields.required_text("type", 60);
     let end = |fields: &mut Fields, name: &'static str, short: &'static str| {
-        let named = Reference::read(fields, short);
-        let by_id = fields.uuid(name).map(Reference::Id);
-        if named.is_none() && by_id.is_none() {
-            fields.refuse(short, ViolationCode::Required, "is required", None);
+        match (fields.is_given(short), fields.is_given(name)) {
+            (false, false) => fields.refuse(short, ViolationCode::Required, "is required", None),
+            (true, true) => {
+                let message = format!("is the same as {name}: give one of them");
+                fields.refuse(short, ViolationCode::NotAllowedHere, message, None);
+            }
+            _ => {}
         }
-        named.or(by_id)
+        let (named, by_id) = (Reference::read(fields, short), fields.uuid(name));
+        named.or(by_id.map(Reference::Id))
     };
     let source = end(&mut fields, "source_id", "source");
     let target = end(&mut fields, "target_id", "target");
@@ -547,36 +498,5 @@ pub(super) async fn read_edge(
         source,
         target,
         draft,
-    })
-}
-
-/// Creates the relationship, or merges the given fields into the one with the same ends, type and `valid_from`.
-async fn upsert_edge(writer: &mut Writer<'_>, body: Map<String, Value>, ids: &[Option<Uuid>]) -> Result<Done> {
-    let given: Map<String, Value> = body
-        .iter()
-        .filter(|(name, _)| !["id", "type", "source", "target", "source_id", "target_id"].contains(&name.as_str()))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    let edge = read_edge(writer, body, ids).await?;
-    let existing = relationship::store::active_between(writer.conn, edge.source, &edge.edge_type, edge.target).await?;
-    if let Some(same) = existing.into_iter().find(|e| e.valid_from == edge.draft.validity.from) {
-        // Without a lock when nothing would change: the common case of loading the same data again.
-        let mut merged = Value::Object(EdgeDraft::from(&same).to_body());
-        card::merge(&mut merged, &Value::Object(given.clone()));
-        if merged == Value::Object(EdgeDraft::from(&same).to_body()) {
-            return Ok(Done {
-                status: Status::Unchanged,
-                id: same.id,
-                version: Some(same.version),
-            });
-        }
-        let before = writer.lock_relationship(same.id, IfMatch::Any).await?;
-        return writer.patch_relationship(before, &given).await.map(Done::edge);
-    }
-    let row = writer.create_relationship(&edge).await?;
-    Ok(Done {
-        status: Status::Created,
-        id: row.id,
-        version: Some(row.version),
     })
 }

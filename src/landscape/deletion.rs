@@ -317,12 +317,7 @@ impl Writer<'_> {
         }
         for (system, external) in card::CardDraft::from(card).external_ids() {
             if let Some(holder) = card::store::find_by_external_id(self.conn, &system, &external).await? {
-                return Err(Error::new(
-                    Code::Conflict,
-                    format!("Another card carries the id '{external}' of '{system}' by now"),
-                )
-                .at("attributes.external_ids")
-                .with(json!({ "existing_id": holder })));
+                return Err(card::store::external_id_taken(holder, &system, &external));
             }
         }
         let row = card::store::restore(self.conn, self.author, card).await?;

@@ -37,15 +37,21 @@ pub async fn children(conn: &mut PgConnection, parents: &[Uuid], name_key: &str)
     Ok(rows.into_iter().map(|r| (r.id, r.name)).collect())
 }
 
+/// One writer of names among siblings at a time, until the end of the transaction.
+pub async fn lock(conn: &mut PgConnection) -> Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtext('archzero sibling names'))")
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}
+
 /// Refuses two siblings of one name at the same time. One writer of such names at a time from here to the end of the
 /// transaction, so that two of them cannot each see the other's name as free.
 pub async fn check(conn: &mut PgConnection, touched: &[Uuid]) -> Result<()> {
     if touched.is_empty() {
         return Ok(());
     }
-    sqlx::query!("select pg_advisory_xact_lock(hashtext('archzero sibling names'))")
-        .fetch_one(&mut *conn)
-        .await?;
+    lock(conn).await?;
     let clash = sqlx::query!(
         r#"select c.id, c.type as card_type, c.name, o.id as other
            from cards c

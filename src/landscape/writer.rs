@@ -134,7 +134,8 @@ impl<'a> Writer<'a> {
         Ok(row)
     }
 
-    async fn refuse_known_id(&mut self, id: Uuid) -> Result<()> {
+    /// Refuses an id that a card has or had.
+    pub(super) async fn refuse_known_id(&mut self, id: Uuid) -> Result<()> {
         match card::store::find_card(self.conn, id).await? {
             None => Ok(()),
             Some(card) => {

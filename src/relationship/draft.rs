@@ -82,10 +82,12 @@ impl EdgeDraft {
         let description = fields.text("description", MAX_DESCRIPTION).filter(|d| !d.is_empty());
         let allocation_pct = fields.value("allocation_pct").and_then(|value| {
             let share = value.as_number().and_then(|n| {
-                n.to_string()
-                    .parse::<Decimal>()
-                    .ok()
-                    .or_else(|| Decimal::from_scientific(&n.to_string()).ok())
+                let text = n.to_string();
+                let exact = text.parse().ok().or_else(|| Decimal::from_scientific(&text).ok());
+                // A number that no decimal can hold is far out of range, or nothing.
+                exact.or(n
+                    .as_f64()
+                    .map(|f| if f.abs() > 1.0 { Decimal::MAX } else { Decimal::ZERO }))
             });
             match share {
                 Some(share) if (Decimal::ZERO..=Decimal::ONE).contains(&share) => Some(share.round_dp(8).normalize()),

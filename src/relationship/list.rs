@@ -26,6 +26,7 @@ pub struct RelationshipFilter {
     #[serde(default)]
     pub r#type: Vec<String>,
     /// In force on this date.
+    #[serde(default, deserialize_with = "crate::http::fields::strict_date")]
     pub target_date: Option<NaiveDate>,
     /// `active` (default), `archived` or `any`.
     pub status: Option<String>,

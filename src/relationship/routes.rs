@@ -174,5 +174,6 @@ pub async fn list_around(
 #[into_params(parameter_in = Query)]
 pub struct AroundParameters {
     /// Only those in force on this date; default: all that are not archived.
+    #[serde(default, deserialize_with = "crate::http::fields::strict_date")]
     target_date: Option<chrono::NaiveDate>,
 }

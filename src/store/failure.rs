@@ -39,12 +39,7 @@ fn database(error: &dyn DatabaseError) -> Option<Error> {
             timeout.source = Some(message(error));
             Some(timeout)
         }
-        "40001" | "40P01" => {
-            let mut busy = Error::unavailable("database", Some(message(error)));
-            busy.message = "The same rows were written by others at the same time; try again".into();
-            busy.details = Some(json!({ "dependency": "database", "retryable": true }));
-            Some(busy)
-        }
+        "40001" | "40P01" => Some(Error::lost_race(message(error))),
         // A text with NUL or an invalid escape that slipped past validation, a number or date out of range.
         "22021" | "22P05" | "22003" | "22008" | "22007" | "22P02" => {
             let mut invalid = Error::invalid(

@@ -1,5 +1,7 @@
 //! `POST /cards/bulk` and `POST /relationships/bulk`: the same batch language, under the name a client looks for.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use axum::{extract::State, http::StatusCode};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -13,7 +15,10 @@ use crate::{
         extract::{JsonObject, NoQuery},
         write::{Answer, WriteRequest},
     },
-    landscape::{BulkRequest, Writer, bulk::BulkReport},
+    landscape::{
+        BulkRequest, Writer,
+        bulk::{self, BulkReport},
+    },
 };
 
 /// A batch of operations.
@@ -73,10 +78,12 @@ async fn bulk(
     };
     let batch = BulkRequest::read(body)?;
     let author = request.author(batch.reason.clone());
-    let (author, batch) = (&author, &batch);
+    let attempts = AtomicU32::new(0);
+    let (author, batch, attempts) = (&author, &batch, &attempts);
     let answer = request
         .run(state, &sent, |conn, _| {
             Box::pin(async move {
+                bulk::queue(conn, attempts.fetch_add(1, Ordering::Relaxed)).await?;
                 let mut writer = Writer::new(state, conn, author);
                 let report: BulkReport = batch.run(&mut writer, &allowed.0).await?;
                 writer.finish().await?;
