@@ -251,10 +251,10 @@ pub async fn name_holder(conn: &mut PgConnection, mut error: Error) -> Error {
         return error;
     };
     let key = crate::metamodel::name_key(name);
-    if let Ok(found) = find_named(conn, card_type, &key).await {
-        if let Some(card) = found.first() {
-            details["existing_id"] = serde_json::json!(card.id);
-        }
+    if let Ok(found) = find_named(conn, card_type, &key).await
+        && let Some(card) = found.first()
+    {
+        details["existing_id"] = serde_json::json!(card.id);
     }
     error
 }

@@ -227,17 +227,16 @@ impl Fields {
     /// A calendar date, strictly `YYYY-MM-DD`.
     pub fn date(&mut self, name: &'static str) -> Option<NaiveDate> {
         let value = self.value(name)?;
-        match value.as_str().and_then(parse_date) {
-            Some(date) => Some(date),
-            None => {
-                self.refuse(
-                    name,
-                    ViolationCode::WrongType,
-                    "must be a calendar date as YYYY-MM-DD",
-                    Some(&value),
-                );
-                None
-            }
+        if let Some(date) = value.as_str().and_then(parse_date) {
+            Some(date)
+        } else {
+            self.refuse(
+                name,
+                ViolationCode::WrongType,
+                "must be a calendar date as YYYY-MM-DD",
+                Some(&value),
+            );
+            None
         }
     }
 
@@ -367,6 +366,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads better in the tests")]
     fn fields(value: Value) -> Fields {
         Fields::new(value.as_object().unwrap().clone())
     }

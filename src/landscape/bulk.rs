@@ -182,10 +182,11 @@ impl BulkRequest {
                 sqlx::query("savepoint item").execute(&mut *writer.conn).await?;
             }
             let mut outcome = run_one(writer, principal, item, &ids, &mut result).await;
-            if !self.atomic && outcome.is_ok() {
-                if let Err(error) = writer.check_siblings().await {
-                    outcome = Err(error);
-                }
+            if !self.atomic
+                && outcome.is_ok()
+                && let Err(error) = writer.check_siblings().await
+            {
+                outcome = Err(error);
             }
             match outcome {
                 Ok(Done { status, id, version }) => {
@@ -297,9 +298,8 @@ async fn run_one(
         return Err(Error::validation(fields.finish()));
     };
     principal.require(match op {
-        Op::Create => Permission::Create,
+        Op::Create | Op::Upsert => Permission::Create,
         Op::Update | Op::Tag | Op::Untag => Permission::Edit,
-        Op::Upsert => Permission::Create,
         Op::Delete => Permission::Delete,
     })?;
     if op == Op::Upsert {

@@ -355,11 +355,10 @@ pub async fn ensure_epoch(pool: &PgPool) -> Result<Epoch> {
         )
         .fetch_one(&mut *conn)
         .await?;
-        if let Some(last) = &last {
-            if last.identity == identity && !from_future {
+        if let Some(last) = &last
+            && last.identity == identity && !from_future {
                 return Ok(Epoch { number: last.number, boundary: last.boundary });
             }
-        }
         let boundary: i64 = sqlx::query_scalar!(r#"select coalesce(max(position), 0) as "boundary!" from changes"#).fetch_one(&mut *conn).await?;
         // A dump made while writers were active may carry a sequence behind its rows.
         sqlx::query!("select setval('changes_position_seq', greatest($1, (select last_value from changes_position_seq), 1), true)", boundary)
