@@ -16,7 +16,10 @@ use crate::{
     error::Result,
     graph, metamodel,
     relationship::ontology,
-    store::log::{self, Change, Cursor, Epoch, Position, Snapshot},
+    store::{
+        log::{self, Change, Cursor, Epoch, Position, Snapshot},
+        timed,
+    },
 };
 
 /// How often the log is read when nobody says that there is something new (behind a pooler nobody can).
@@ -98,7 +101,7 @@ impl Tail {
         let mut reader = log::Reader::open(&mut conn, self.epoch, &last.cursor)?;
         // A failure half-way leaves the cursor where it was; applying a change again changes nothing.
         loop {
-            let changes = reader.next_batch(BATCH).await?;
+            let changes = timed("read_changes", reader.next_batch(BATCH)).await?;
             if changes.is_empty() {
                 break;
             }
