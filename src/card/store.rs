@@ -215,7 +215,7 @@ pub async fn insert(
 pub fn name_taken(card_type: &str, name: &str) -> Error {
     Error::new(
         Code::Conflict,
-        format!("There is already a {card_type} called '{name}'"),
+        format!("There is already a card of type {card_type} called '{name}'"),
     )
     .at("name")
     .with(serde_json::json!({ "type": card_type, "name": name }))
