@@ -263,8 +263,28 @@ impl FromRequestParts<AppState> for NoQuery {
     }
 }
 
+/// Whether a query string is UTF-8 once decoded; reading it would replace what is not.
+fn is_text(query: &str) -> bool {
+    let mut decoded = Vec::with_capacity(query.len());
+    let mut rest = query.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = match after {
+            [high, low, ..] if *first == b'%' => std::str::from_utf8(&[*high, *low])
+                .ok()
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok()),
+            _ => None,
+        };
+        decoded.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    std::str::from_utf8(&decoded).is_ok()
+}
+
 fn pairs(parts: &Parts, names: &[String]) -> Result<Vec<(String, String)>> {
     let query = parts.uri.query().unwrap_or_default();
+    if !is_text(query) {
+        return Err(Error::invalid("The query string is not UTF-8"));
+    }
     let pairs: Vec<(String, String)> =
         serde_html_form::from_str(query).map_err(|_| Error::invalid("The query string cannot be read"))?;
     if pairs

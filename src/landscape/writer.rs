@@ -18,6 +18,14 @@ use crate::{
     store::Author,
 };
 
+/// As much of a text as a message repeats.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(100) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// A relationship to be created.
 #[derive(Clone, Debug)]
 pub struct NewEdge {
@@ -105,10 +113,16 @@ impl<'a> Writer<'a> {
             Reference::Id(id) => Ok(*id),
             Reference::Named { card_type, name } => reference::resolve_name(self.conn, card_type, name)
                 .await?
-                .ok_or_else(|| missing(format!("There is no {card_type} called '{name}'"))),
+                .ok_or_else(|| missing(format!("There is no {} called '{}'", shown(card_type), shown(name)))),
             Reference::External { system, id } => card::store::find_by_external_id(self.conn, system, id)
                 .await?
-                .ok_or_else(|| missing(format!("There is no card with id '{id}' in '{system}'"))),
+                .ok_or_else(|| {
+                    missing(format!(
+                        "There is no card with id '{}' in '{}'",
+                        shown(id),
+                        shown(system)
+                    ))
+                }),
             Reference::Operation(n) => earlier.get(*n).copied().flatten().ok_or_else(|| {
                 missing(format!(
                     "Operation ${n} is not an earlier one of this batch that succeeded"

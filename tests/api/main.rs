@@ -31,6 +31,7 @@ mod condition;
 mod graph;
 mod harness;
 mod hostile;
+mod hostile_requests;
 mod idempotency;
 mod log;
 mod metamodel;
