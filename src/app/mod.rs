@@ -64,8 +64,6 @@ pub struct App {
     pub health: Health,
     /// Follows the change log and keeps all of the above current.
     pub tail: Tail,
-    /// Set when the process is about to end: `/health/ready` says so.
-    pub shutting_down: std::sync::atomic::AtomicBool,
 }
 
 impl AppState {
@@ -95,7 +93,6 @@ impl AppState {
             limiter,
             health: Health::default(),
             tail,
-            shutting_down: std::sync::atomic::AtomicBool::new(false),
             config,
             db,
             clock,

@@ -70,6 +70,7 @@ fn cors(config: &CorsConfig) -> CorsLayer {
         "x-ratelimit-reset",
         "x-request-id",
         "x-arc-position",
+        "idempotent-replayed",
     ];
     let layer = CorsLayer::new()
         .allow_methods(config.allowed_methods.clone())

@@ -16,11 +16,16 @@ use crate::{
     error::Result,
     graph, metamodel,
     relationship::ontology,
-    store::log::{self, Change, Cursor, Epoch, Position, Snapshot},
+    store::{
+        log::{self, Change, Cursor, Epoch, Position, Snapshot},
+        timed,
+    },
 };
 
 /// How often the log is read when nobody says that there is something new (behind a pooler nobody can).
 const POLL: Duration = Duration::from_millis(250);
+/// How many changes are held in memory at a time.
+const BATCH: usize = 2_000;
 const CHANNEL: &str = "archzero_changes";
 
 /// The reader of the change log.
@@ -93,11 +98,17 @@ impl Tail {
         let writes = self.writes.load(Ordering::Acquire);
         let last = self.seen.load_full();
         let mut conn = self.db.acquire().await?;
-        let (changes, cursor) = log::read_new(&mut conn, self.epoch, &last.cursor).await?;
-        drop(conn);
-        if !changes.is_empty() {
+        let mut reader = log::Reader::open(&mut conn, self.epoch, &last.cursor)?;
+        // A failure half-way leaves the cursor where it was; applying a change again changes nothing.
+        loop {
+            let changes = timed("read_changes", reader.next_batch(BATCH)).await?;
+            if changes.is_empty() {
+                break;
+            }
             apply(state, &changes).await?;
         }
+        let cursor = reader.into_cursor();
+        drop(conn);
         self.seen.store(std::sync::Arc::new(Seen {
             cursor,
             started,

@@ -57,7 +57,7 @@ pub enum Remembered {
     Standing(Standing),
 }
 
-/// See the [module](self).
+/// Living sessions as this instance last read them.
 pub struct SessionCache {
     sessions: Cache<Uuid, Entry>,
     users: Cache<Uuid, Arc<Rights>>,

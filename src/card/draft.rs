@@ -285,15 +285,13 @@ fn read_type<'a>(metamodel: &'a Metamodel, fields: &mut Fields) -> Option<&'a Ca
 }
 
 fn only_applications(fields: &mut Fields, name: &'static str, applies: bool) {
-    if !applies {
-        if let Some(value) = fields.value(name) {
-            fields.refuse(
-                name,
-                ViolationCode::NotAllowedHere,
-                "only applications have this field",
-                Some(&value),
-            );
-        }
+    if !applies && let Some(value) = fields.value(name) {
+        fields.refuse(
+            name,
+            ViolationCode::NotAllowedHere,
+            "only applications have this field",
+            Some(&value),
+        );
     }
 }
 
@@ -319,19 +317,19 @@ fn read_lifecycle(fields: &mut Fields) -> Lifecycle {
     let mut last: Option<(usize, NaiveDate)> = None;
     for (at, date) in dates.iter().enumerate() {
         let Some(date) = *date else { continue };
-        if let Some((earlier, before)) = last {
-            if date < before {
-                let text = format!(
-                    "{date} is before {} on {before}: lifecycle dates must not decrease",
-                    PHASE_FIELDS[earlier]
-                );
-                inner.refuse(
-                    PHASE_FIELDS[at],
-                    ViolationCode::DatesOutOfOrder,
-                    text,
-                    Some(&json!(date)),
-                );
-            }
+        if let Some((earlier, before)) = last
+            && date < before
+        {
+            let text = format!(
+                "{date} is before {} on {before}: lifecycle dates must not decrease",
+                PHASE_FIELDS[earlier]
+            );
+            inner.refuse(
+                PHASE_FIELDS[at],
+                ViolationCode::DatesOutOfOrder,
+                text,
+                Some(&json!(date)),
+            );
         }
         last = Some((at, last.map_or(date, |(_, before)| date.max(before))));
     }
@@ -347,11 +345,10 @@ pub fn as_stored(value: &mut Value) {
             let float = number.as_f64().unwrap_or_default();
             if float.fract() == 0.0 && float.abs() >= 1e16 {
                 let digits = float.to_string();
-                if let Some(whole) = digits
+                if let Ok(whole) = digits
                     .parse::<i64>()
                     .map(Into::into)
                     .or_else(|_| digits.parse::<u64>().map(Into::into))
-                    .ok()
                 {
                     *number = whole;
                 }
@@ -387,6 +384,7 @@ mod tests {
     use super::*;
     use crate::metamodel::reference;
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads better in the tests")]
     fn parse(body: Value) -> Result<CardDraft> {
         CardDraft::parse(&reference::metamodel(), body.as_object().unwrap().clone())
     }

@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result},
     http::page::{PageRequest, Place, decode_cursor, encode_cursor, list_identity},
     metamodel::{Metamodel, name_key},
+    store::timed,
 };
 
 /// Which cards, in which order.
@@ -335,7 +336,7 @@ impl CardQuery {
             .push_bind(i64::try_from(request.limit + 1).unwrap_or(i64::MAX));
         sql.push(" offset ")
             .push_bind(i64::try_from(request.offset()).unwrap_or(i64::MAX));
-        let fetched = sql.build().fetch_all(&mut *conn).await?;
+        let fetched = timed("list_cards", sql.build().fetch_all(&mut *conn)).await?;
         let mut rows = Vec::with_capacity(fetched.len());
         let mut marks = Vec::with_capacity(fetched.len());
         for row in &fetched {
@@ -358,7 +359,7 @@ impl CardQuery {
     async fn count(&self, conn: &mut PgConnection) -> Result<u64> {
         let mut sql = QueryBuilder::new("select count(*)");
         self.push_from(&mut sql);
-        let count: i64 = sql.build_query_scalar().fetch_one(conn).await?;
+        let count: i64 = timed("count_cards", sql.build_query_scalar().fetch_one(conn)).await?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 

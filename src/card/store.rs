@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{CardDraft, Lifecycle, draft::Tier};
 use crate::{
     error::{Code, Error, Result},
-    store::{Author, violates},
+    store::{Author, timed, violates},
 };
 
 /// A card's row, as the table and the change log hold it.
@@ -161,7 +161,7 @@ pub async fn insert(
     quality: i16,
 ) -> Result<CardRow> {
     let [plan, phase_in, active, phase_out, eol] = draft.lifecycle.dates();
-    let inserted = card_rows!(
+    let inserted = timed("insert_card", card_rows!(
         "with c as (
              insert into cards (id, type, name, name_key, description, tags, lifecycle_plan, lifecycle_phase_in, lifecycle_active,
                  lifecycle_phase_out, lifecycle_eol, functional_fit, technical_fit, business_criticality, criticality_source, attributes,
@@ -197,7 +197,7 @@ pub async fn insert(
         author.request_id,
         author.reason,
     )
-    .fetch_one(&mut *conn)
+    .fetch_one(&mut *conn))
     .await;
     match inserted {
         Ok(row) => {
@@ -215,7 +215,7 @@ pub async fn insert(
 pub fn name_taken(card_type: &str, name: &str) -> Error {
     Error::new(
         Code::Conflict,
-        format!("There is already a {card_type} called '{name}'"),
+        format!("There is already a card of type {card_type} called '{name}'"),
     )
     .at("name")
     .with(serde_json::json!({ "type": card_type, "name": name }))
@@ -251,10 +251,10 @@ pub async fn name_holder(conn: &mut PgConnection, mut error: Error) -> Error {
         return error;
     };
     let key = crate::metamodel::name_key(name);
-    if let Ok(found) = find_named(conn, card_type, &key).await {
-        if let Some(card) = found.first() {
-            details["existing_id"] = serde_json::json!(card.id);
-        }
+    if let Ok(found) = find_named(conn, card_type, &key).await
+        && let Some(card) = found.first()
+    {
+        details["existing_id"] = serde_json::json!(card.id);
     }
     error
 }
@@ -277,7 +277,7 @@ pub async fn update(
         }
         Some(_) => Some("manual"),
     };
-    let updated = card_rows!(
+    let updated = timed("update_card", card_rows!(
         "with old as (select cards.*, card_scores.quality_score from cards left join card_scores on card_id = id where id = $1),
          c as (
              update cards set name = $2, name_key = $3, description = $4, tags = $5, lifecycle_plan = $6, lifecycle_phase_in = $7,
@@ -316,7 +316,7 @@ pub async fn update(
         author.request_id,
         author.reason,
     )
-    .fetch_one(&mut *conn)
+    .fetch_one(&mut *conn))
     .await;
     match updated {
         Ok(row) => {
@@ -336,7 +336,7 @@ pub async fn update(
 
 /// Marks a card as deleted by the deletion `deletion_id`.
 pub async fn soft_delete(conn: &mut PgConnection, author: &Author, id: Uuid, deletion_id: Uuid) -> Result<CardRow> {
-    let row = card_rows!(
+    let row = timed("delete_card", card_rows!(
         "with old as (select * from cards where id = $1),
          c as (
              update cards set deleted_at = now(), deletion_id = $2, updated_by = $3, version = version + 1,
@@ -355,7 +355,7 @@ pub async fn soft_delete(conn: &mut PgConnection, author: &Author, id: Uuid, del
         author.request_id,
         author.reason,
     )
-    .fetch_one(conn)
+    .fetch_one(conn))
     .await?;
     Ok(row)
 }

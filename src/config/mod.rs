@@ -1,5 +1,5 @@
 //! The configuration: read once at the start, the only room that reads the environment. Every key is described in one
-//! table ([`keys`]); the sections below turn the text into types and check themselves and each other. Whatever is
+//! table (`keys`); the sections below turn the text into types and check themselves and each other. Whatever is
 //! wrong is reported together, in one message.
 
 use std::{collections::BTreeSet, fmt, path::Path};

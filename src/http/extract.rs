@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use axum::{
     body::{Body, to_bytes},
-    extract::{FromRequest, FromRequestParts, Request, rejection::PathRejection},
+    extract::{FromRequest, FromRequestParts, Request, path::ErrorKind, rejection::PathRejection},
     http::{HeaderMap, header, request::Parts},
 };
 use bytes::Bytes;
@@ -132,10 +132,16 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for Path<T> {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(path) => Ok(Self(path.0)),
-            Err(PathRejection::FailedToDeserializePathParams(error)) => Err(Error::invalid(format!(
-                "The path is not valid: {}",
-                error.body_text().trim_start_matches("Invalid URL: ")
-            ))),
+            Err(PathRejection::FailedToDeserializePathParams(error)) => Err(match error.kind() {
+                ErrorKind::ParseErrorAtKey { key, value, .. } | ErrorKind::DeserializeError { key, value, .. } => {
+                    let shown: String = value.chars().take(60).collect();
+                    Error::invalid(format!("'{shown}' in the path is not a UUID")).at(key.as_str())
+                }
+                ErrorKind::InvalidUtf8InPathParam { key } => {
+                    Error::invalid("The path is not valid UTF-8").at(key.as_str())
+                }
+                _ => Error::invalid("The path is not valid"),
+            }),
             Err(_) => Err(Error::invalid("The path is not valid")),
         }
     }

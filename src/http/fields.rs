@@ -81,9 +81,9 @@ impl Fields {
         self.object.get(name).is_some_and(Value::is_null)
     }
 
-    /// Whether the field was sent with a value, and not taken yet.
+    /// Whether the field was sent as something other than null, and not taken yet.
     #[must_use]
-    pub fn gives(&self, name: &str) -> bool {
+    pub fn is_given(&self, name: &str) -> bool {
         self.object.get(name).is_some_and(|value| !value.is_null())
     }
 
@@ -136,7 +136,7 @@ impl Fields {
 
     /// A text that must be there and not be blank.
     pub fn required_text(&mut self, name: &'static str, max: usize) -> String {
-        let sent = self.gives(name);
+        let sent = self.is_given(name);
         match self.text(name, max) {
             Some(text) if !text.trim().is_empty() => text,
             Some(_) => {
@@ -227,17 +227,16 @@ impl Fields {
     /// A calendar date, strictly `YYYY-MM-DD`.
     pub fn date(&mut self, name: &'static str) -> Option<NaiveDate> {
         let value = self.value(name)?;
-        match value.as_str().and_then(parse_date) {
-            Some(date) => Some(date),
-            None => {
-                self.refuse(
-                    name,
-                    ViolationCode::WrongType,
-                    "must be a calendar date as YYYY-MM-DD",
-                    Some(&value),
-                );
-                None
-            }
+        if let Some(date) = value.as_str().and_then(parse_date) {
+            Some(date)
+        } else {
+            self.refuse(
+                name,
+                ViolationCode::WrongType,
+                "must be a calendar date as YYYY-MM-DD",
+                Some(&value),
+            );
+            None
         }
     }
 
@@ -367,6 +366,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads better in the tests")]
     fn fields(value: Value) -> Fields {
         Fields::new(value.as_object().unwrap().clone())
     }

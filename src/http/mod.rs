@@ -1,5 +1,5 @@
 //! What every route shares: reading requests ([`extract`], [`fields`]), lists ([`page`]), validators ([`etag`]), writes
-//! with idempotency ([`write`]), limits ([`rate_limit`]), the layers around all of it ([`middleware`]) and serving
+//! with idempotency ([`mod@write`]), limits ([`rate_limit`]), the layers around all of it ([`middleware`]) and serving
 //! connections ([`serve`]).
 
 pub mod etag;

@@ -66,12 +66,10 @@ impl Paging {
             (None, Some(0)) => return Err(Error::invalid("page starts at 1").at("page")),
             (None, page) => Place::Page(page.unwrap_or(1)),
         };
-        if let Place::Page(page) = position {
-            if (page - 1).saturating_mul(limit) > MAX_OFFSET {
-                return Err(
-                    Error::invalid("That page is too far into the list; walk it with cursor= instead").at("page"),
-                );
-            }
+        if let Place::Page(page) = position
+            && (page - 1).saturating_mul(limit) > MAX_OFFSET
+        {
+            return Err(Error::invalid("That page is too far into the list; walk it with cursor= instead").at("page"));
         }
         let count = matches!(position, Place::Page(_)) || self.include_total.unwrap_or(false);
         Ok(PageRequest { limit, position, count })

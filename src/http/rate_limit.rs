@@ -105,7 +105,7 @@ impl Limiter {
             config: config.clone(),
             arrivals: Cache::builder()
                 .max_capacity(SUBJECTS)
-                .time_to_idle(longest.max(Duration::from_secs(60)))
+                .time_to_idle(longest.max(Duration::from_mins(1)))
                 .build(),
             start: std::time::Instant::now(),
         }
@@ -305,7 +305,7 @@ mod tests {
     fn concurrent_requests_never_exceed_the_quota() {
         let quota = Quota {
             count: 100,
-            window: Duration::from_secs(3600),
+            window: Duration::from_hours(1),
         };
         let cell = AtomicI64::new(0);
         let admitted = std::sync::atomic::AtomicU32::new(0);

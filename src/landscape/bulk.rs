@@ -182,10 +182,11 @@ impl BulkRequest {
                 sqlx::query("savepoint item").execute(&mut *writer.conn).await?;
             }
             let mut outcome = run_one(writer, principal, item, &ids, &mut result).await;
-            if !self.atomic && outcome.is_ok() {
-                if let Err(error) = writer.check_siblings().await {
-                    outcome = Err(error);
-                }
+            if !self.atomic
+                && outcome.is_ok()
+                && let Err(error) = writer.check_siblings().await
+            {
+                outcome = Err(error);
             }
             match outcome {
                 Ok(Done { status, id, version }) => {
@@ -297,9 +298,8 @@ async fn run_one(
         return Err(Error::validation(fields.finish()));
     };
     principal.require(match op {
-        Op::Create => Permission::Create,
+        Op::Create | Op::Upsert => Permission::Create,
         Op::Update | Op::Tag | Op::Untag => Permission::Edit,
-        Op::Upsert => Permission::Create,
         Op::Delete => Permission::Delete,
     })?;
     if op == Op::Upsert {
@@ -379,7 +379,7 @@ fn expect_parts(fields: &mut Fields, op: Op, body: &'static str) {
         ("version", takes_target, false),
         ("tags", takes_tags, takes_tags),
     ] {
-        let sent = fields.gives(name);
+        let sent = fields.is_given(name);
         if needs && !sent {
             fields.refuse(name, ViolationCode::Required, "is required", None);
         }
@@ -472,7 +472,7 @@ pub(super) async fn read_edge(
     let mut fields = Fields::new(body);
     let edge_type = fields.required_text("type", 60);
     let end = |fields: &mut Fields, name: &'static str, short: &'static str| {
-        match (fields.gives(short), fields.gives(name)) {
+        match (fields.is_given(short), fields.is_given(name)) {
             (false, false) => fields.refuse(short, ViolationCode::Required, "is required", None),
             (true, true) => {
                 let message = format!("is the same as {name}: give one of them");

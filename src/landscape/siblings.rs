@@ -76,7 +76,7 @@ pub async fn check(conn: &mut PgConnection, touched: &[Uuid]) -> Result<()> {
         Some(clash) => Err(Error::new(
             Code::Conflict,
             format!(
-                "There is already a {} called '{}' under the same parent at the same time",
+                "There is already a card of type {} called '{}' under the same parent at the same time",
                 clash.card_type, clash.name
             ),
         )

@@ -14,8 +14,8 @@ pub enum CostGiver {
 pub fn cost_giver(edge_type: &str, source_type: &str, target_type: &str) -> Option<CostGiver> {
     use CostGiver::{Source, Target};
     Some(match (edge_type, source_type, target_type) {
-        ("PROVIDED_BY" | "RELIES_ON" | "HOSTED_ON" | "PROVIDES", ..) => Target,
-        ("PARENT_OF", "BusinessCapability" | "Application" | "BusinessProcess" | "Platform", _) => Target,
+        ("PROVIDED_BY" | "RELIES_ON" | "HOSTED_ON" | "PROVIDES", ..)
+        | ("PARENT_OF", "BusinessCapability" | "Application" | "BusinessProcess" | "Platform", _) => Target,
         ("PART_OF", "ITComponent", _) | ("SUPPORTS" | "REALIZES", ..) => Source,
         _ => return None,
     })

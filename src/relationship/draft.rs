@@ -69,15 +69,15 @@ impl EdgeDraft {
             from: fields.date("valid_from"),
             to: fields.date("valid_to"),
         };
-        if let (Some(from), Some(to)) = (validity.from, validity.to) {
-            if to < from {
-                fields.refuse(
-                    "valid_to",
-                    ViolationCode::DatesOutOfOrder,
-                    format!("is before valid_from {from}"),
-                    Some(&json!(to)),
-                );
-            }
+        if let (Some(from), Some(to)) = (validity.from, validity.to)
+            && to < from
+        {
+            fields.refuse(
+                "valid_to",
+                ViolationCode::DatesOutOfOrder,
+                format!("is before valid_from {from}"),
+                Some(&json!(to)),
+            );
         }
         let description = fields.text("description", MAX_DESCRIPTION).filter(|d| !d.is_empty());
         let allocation_pct = fields.value("allocation_pct").and_then(|value| {

@@ -10,6 +10,7 @@ use super::{RelationshipRow, store};
 use crate::{
     error::{Error, Result},
     http::page::{PageRequest, Place, decode_cursor, encode_cursor, list_identity},
+    store::timed,
 };
 
 /// Which relationships.
@@ -64,11 +65,11 @@ impl RelationshipFilter {
             .push_bind(i64::try_from(request.limit + 1).unwrap_or(i64::MAX));
         sql.push(" offset ")
             .push_bind(i64::try_from(request.offset()).unwrap_or(i64::MAX));
-        let rows = sql.build_query_as().fetch_all(&mut *conn).await?;
+        let rows = timed("list_relationships", sql.build_query_as().fetch_all(&mut *conn)).await?;
         let total = if request.count {
             let mut sql = QueryBuilder::new("select count(*)");
             self.push_from(&mut sql)?;
-            let count: i64 = sql.build_query_scalar().fetch_one(conn).await?;
+            let count: i64 = timed("count_relationships", sql.build_query_scalar().fetch_one(conn)).await?;
             u64::try_from(count).ok()
         } else {
             None

@@ -182,7 +182,7 @@ async fn cardinality(
             Err(Error::new(
                 Code::CardinalityViolation,
                 format!(
-                    "A {} may have one {side} of {} at a time ({}); there is one from {}. End it before the new one begins",
+                    "Each {} may have one {side} of {} at a time ({}); there is one from {}. End it before the new one begins",
                     if whose == "target" { &ends.target_type } else { &ends.source_type },
                     ends.edge_type,
                     rule.cardinality.name(),

@@ -8,7 +8,10 @@ use sqlx::{FromRow, PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{EdgeDraft, Validity};
-use crate::{error::Result, store::Author};
+use crate::{
+    error::Result,
+    store::{Author, timed},
+};
 
 /// A relationship's row, as the table and the change log hold it.
 #[derive(Clone, Debug, FromRow, Serialize, Deserialize)]
@@ -206,7 +209,7 @@ pub async fn insert(
     ends: &Ends,
     draft: &EdgeDraft,
 ) -> Result<RelationshipRow> {
-    let row = edge_rows!(
+    let row = timed("insert_relationship", edge_rows!(
         "with r as (
              insert into relationships (id, rule_id, type, source_id, source_type, target_id, target_type, valid_from, valid_to, description,
                  allocation_pct, attributes, created_by, updated_by)
@@ -233,14 +236,14 @@ pub async fn insert(
         author.request_id,
         author.reason,
     )
-    .fetch_one(conn)
+    .fetch_one(conn))
     .await?;
     Ok(row)
 }
 
 /// Writes the fields of an edge that the caller has locked, as its next version.
 pub async fn update(conn: &mut PgConnection, author: &Author, id: Uuid, draft: &EdgeDraft) -> Result<RelationshipRow> {
-    let row = edge_rows!(
+    let row = timed("update_relationship", edge_rows!(
         "with old as (select * from relationships where id = $1),
          r as (
              update relationships set valid_from = $2, valid_to = $3, description = $4, allocation_pct = $5, attributes = $6, updated_by = $7,
@@ -261,7 +264,7 @@ pub async fn update(conn: &mut PgConnection, author: &Author, id: Uuid, draft: &
         author.request_id,
         author.reason,
     )
-    .fetch_one(conn)
+    .fetch_one(conn))
     .await?;
     Ok(row)
 }

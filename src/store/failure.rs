@@ -21,10 +21,10 @@ impl From<sqlx::Error> for Error {
 
 fn database(error: &dyn DatabaseError) -> Option<Error> {
     let code = error.code()?;
-    if let Some(constraint) = error.constraint() {
-        if let Some(mapped) = by_constraint(constraint) {
-            return Some(mapped);
-        }
+    if let Some(constraint) = error.constraint()
+        && let Some(mapped) = by_constraint(constraint)
+    {
+        return Some(mapped);
     }
     match code.as_ref() {
         // Too many connections, starting up, shutting down, connection lost: the service, not the request, is at fault.

@@ -10,6 +10,7 @@
 //! are visible to everybody, and cursors of older epochs are refused.
 
 use chrono::{DateTime, Utc};
+use futures_util::{TryStreamExt, stream::BoxStream};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool, Row, types::Json};
 use uuid::Uuid;
@@ -233,61 +234,89 @@ pub async fn current_snapshot(conn: &mut PgConnection) -> Result<Snapshot> {
 /// Everything committed since `cursor`, in order of position, and the cursor to ask with next. Refuses a cursor of
 /// another epoch.
 pub async fn read_new(conn: &mut PgConnection, epoch: Epoch, cursor: &Cursor) -> Result<(Vec<Change>, Cursor)> {
-    if cursor.epoch != epoch.number {
-        return Err(Error::new(
-            Code::CursorExpired,
-            "The database was restored since this cursor was given out; read the present state anew",
-        ));
-    }
-    // One statement, so one snapshot: `now` is exactly what the rows were chosen by. The outer join returns the new
-    // snapshot even when nothing is new.
-    let rows = sqlx::query!(
-        r#"with s as materialized (select pg_current_snapshot() as now, $1::text::pg_snapshot as last)
-           select s.now::text as "now!", c.position as "position?", c.occurred_at as "occurred_at?", c.actor_id, c.request_id,
-                  c.reason, c.entity as "entity?", c.entity_id as "entity_id?", c.entity_type, c.action as "action?",
-                  c.version as "version?", c.before, c.after
-           from s left join lateral (
-               select * from changes
-               where tx >= pg_snapshot_xmin(s.last) and pg_visible_in_snapshot(tx, s.now)
-                 and not pg_visible_in_snapshot(tx, s.last) and position > $2
-           ) c on true
-           order by c.position"#,
-        cursor.snapshot.to_string(),
-        epoch.boundary,
-    )
-    .fetch_all(conn)
-    .await?;
-    let now = rows
-        .first()
-        .map(|r| r.now.parse())
-        .transpose()?
-        .unwrap_or_else(|| cursor.snapshot.clone());
-    let changes = rows
-        .into_iter()
-        .filter_map(|r| {
-            Some(Change {
-                position: r.position?,
-                occurred_at: r.occurred_at?,
-                actor_id: r.actor_id,
-                request_id: r.request_id,
-                reason: r.reason,
-                entity: r.entity?,
-                entity_id: r.entity_id?,
-                entity_type: r.entity_type,
-                action: r.action?,
-                version: r.version?,
-                before: r.before,
-                after: r.after,
-            })
+    let mut reader = Reader::open(conn, epoch, cursor)?;
+    let changes = reader.next_batch(usize::MAX).await?;
+    Ok((changes, reader.into_cursor()))
+}
+
+/// Reads what was committed since a cursor piece by piece, so that a reader which was away for long, or follows a bulk
+/// load, holds one piece in memory and not all.
+pub struct Reader<'c> {
+    rows: BoxStream<'c, sqlx::Result<(Option<Change>, String)>>,
+    cursor: Cursor,
+}
+
+impl<'c> Reader<'c> {
+    /// Begins to read. Refuses a cursor of another epoch.
+    pub fn open(conn: &'c mut PgConnection, epoch: Epoch, cursor: &Cursor) -> Result<Self> {
+        if cursor.epoch != epoch.number {
+            return Err(Error::new(
+                Code::CursorExpired,
+                "The database was restored since this cursor was given out; read the present state anew",
+            ));
+        }
+        // One statement, so one snapshot: `now` is exactly what the rows were chosen by. The outer join returns the new
+        // snapshot even when nothing is new.
+        let rows = sqlx::query!(
+            r#"with s as materialized (select pg_current_snapshot() as now, $1::text::pg_snapshot as last)
+               select s.now::text as "now!", c.position as "position?", c.occurred_at as "occurred_at?", c.actor_id, c.request_id,
+                      c.reason, c.entity as "entity?", c.entity_id as "entity_id?", c.entity_type, c.action as "action?",
+                      c.version as "version?", c.before, c.after
+               from s left join lateral (
+                   select * from changes
+                   where tx >= pg_snapshot_xmin(s.last) and pg_visible_in_snapshot(tx, s.now)
+                     and not pg_visible_in_snapshot(tx, s.last) and position > $2
+               ) c on true
+               order by c.position"#,
+            cursor.snapshot.to_string(),
+            epoch.boundary,
+        )
+        .map(|r| {
+            let change = (|| {
+                Some(Change {
+                    position: r.position?,
+                    occurred_at: r.occurred_at?,
+                    actor_id: r.actor_id,
+                    request_id: r.request_id,
+                    reason: r.reason,
+                    entity: r.entity?,
+                    entity_id: r.entity_id?,
+                    entity_type: r.entity_type,
+                    action: r.action?,
+                    version: r.version?,
+                    before: r.before,
+                    after: r.after,
+                })
+            })();
+            (change, r.now)
         })
-        .collect();
-    Ok((
-        changes,
-        Cursor {
-            epoch: epoch.number,
-            snapshot: now,
-        },
-    ))
+        .fetch(conn);
+        Ok(Self {
+            rows,
+            cursor: cursor.clone(),
+        })
+    }
+
+    /// The next changes, at most `size`; none when all were read.
+    pub async fn next_batch(&mut self, size: usize) -> Result<Vec<Change>> {
+        let mut batch = Vec::new();
+        while batch.len() < size {
+            let Some((change, now)) = self.rows.try_next().await? else {
+                break;
+            };
+            if batch.is_empty() {
+                self.cursor.snapshot = now.parse()?;
+            }
+            batch.extend(change);
+        }
+        Ok(batch)
+    }
+
+    /// The cursor to ask with next, once everything was read.
+    #[must_use]
+    pub fn into_cursor(self) -> Cursor {
+        self.cursor
+    }
 }
 
 /// One page of the history of one entity, newest first, below `before_position`.
@@ -326,11 +355,10 @@ pub async fn ensure_epoch(pool: &PgPool) -> Result<Epoch> {
         )
         .fetch_one(&mut *conn)
         .await?;
-        if let Some(last) = &last {
-            if last.identity == identity && !from_future {
+        if let Some(last) = &last
+            && last.identity == identity && !from_future {
                 return Ok(Epoch { number: last.number, boundary: last.boundary });
             }
-        }
         let boundary: i64 = sqlx::query_scalar!(r#"select coalesce(max(position), 0) as "boundary!" from changes"#).fetch_one(&mut *conn).await?;
         // A dump made while writers were active may carry a sequence behind its rows.
         sqlx::query!("select setval('changes_position_seq', greatest($1, (select last_value from changes_position_seq), 1), true)", boundary)

@@ -12,13 +12,16 @@ pub use failure::{LOCK_PATIENCE, is_retryable, violates};
 pub use pool::{connect, connect_options, migration_options};
 pub use reach::{place, reach};
 
-use std::{marker::PhantomData, time::Duration};
+use std::{
+    marker::PhantomData,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::BoxFuture;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
-use crate::error::Result;
+use crate::{error::Result, telemetry};
 
 /// Who writes, in which request, and why: goes into every row of the change log.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +73,15 @@ where
             other => return other,
         }
     }
+}
+
+/// Measures a statement under a name of its own: `database_query_duration_seconds{query}`.
+pub async fn timed<T>(query: &'static str, statement: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let outcome = statement.await;
+    metrics::histogram!(telemetry::metrics::DATABASE_QUERY_DURATION_SECONDS, "query" => query)
+        .record(started.elapsed().as_secs_f64());
+    outcome
 }
 
 async fn try_once<'a, T, F>(pool: &PgPool, work: &mut F) -> Result<T>

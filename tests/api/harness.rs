@@ -125,7 +125,7 @@ pub async fn database() -> String {
         {
             Ok(_) => break,
             Err(error) if attempt < 100 && error.to_string().contains("being accessed") => {
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
             Err(error) => panic!("{error}"),
         }

@@ -103,7 +103,7 @@ async fn bodies_that_are_no_json_objects() {
             &deep("{\"attributes\":[", "]}"),
         ] {
             let answer = caller.raw(method.clone(), &path, Some(body.as_bytes().to_vec())).await;
-            assert_eq!(refused(&answer), "INVALID_REQUEST", "{method} {path} {:.40}", body);
+            assert_eq!(refused(&answer), "INVALID_REQUEST", "{method} {path} {body:.40}");
             let details = &answer.body["error"]["details"];
             assert!(
                 details["line"].is_number() && details["column"].is_number(),

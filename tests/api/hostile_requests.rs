@@ -2,6 +2,7 @@
 
 use archzero::auth::Role;
 use axum::http::{Method, StatusCode};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -244,7 +245,6 @@ async fn cursors_that_were_made_up() {
     for n in 0..3 {
         editor.card("Interface", &format!("I{n}")).await;
     }
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     for sort in [
         "name",
         "created_at",

@@ -10,6 +10,10 @@
     clippy::float_cmp,
     clippy::type_complexity,
     clippy::duration_suboptimal_units,
+    clippy::cloned_ref_to_slice_refs,
+    clippy::nonminimal_bool,
+    clippy::case_sensitive_file_extension_comparisons,
+    clippy::assigning_clones,
     reason = "tests read better as they are"
 )]
 

@@ -94,12 +94,12 @@ pub async fn traverse(
     let question = Question::fresh(&state, &asker).await?;
     let mut fields = Fields::new(body);
     let view = question.view(&mut fields);
-    if fields.gives("root_id") {
+    if fields.is_given("root_id") {
         for (with, message) in [
             ("root_type", "give root_id or root_type, not both"),
             ("root_filter", "selects among root_type"),
         ] {
-            if fields.gives(with) {
+            if fields.is_given(with) {
                 fields.refuse(with, ViolationCode::NotAllowedHere, message, None);
             }
         }
