@@ -359,3 +359,28 @@ async fn overlapping_batches_all_succeed() {
     unique.dedup();
     assert_eq!(unique.len(), edges.len());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn overlapping_trees_are_one_tree() {
+    let app = start().await;
+    let editor = app.login(Role::Editor).await;
+    let upsert = |name: String| json!({"op": "upsert", "card": {"type": "BusinessCapability", "name": name}});
+    let tree = |seed: usize| {
+        let mut operations = Vec::new();
+        for n in 0..4 {
+            let root = (n + seed) % 4;
+            operations.push(upsert(format!("Root {root}")));
+            operations.extend((0..3).map(|leaf| upsert(format!("Root {root} / Leaf {}", (leaf + seed) % 3))));
+        }
+        json!({"operations": operations})
+    };
+    let answers = join_all((0..8).map(|seed| editor.post("/cards/bulk", tree(seed)))).await;
+    assert_eq!(outcomes(&answers), expected([("200", 8)]));
+    let created: u64 = answers
+        .iter()
+        .map(|a| a.body["summary"]["created"].as_u64().unwrap())
+        .sum();
+    assert_eq!(created, 16, "each card is created by one of them");
+    assert_eq!(by_cursor(&editor, "/cards", 100).await.len(), 16);
+    assert_eq!(by_cursor(&editor, "/relationships", 100).await.len(), 12);
+}
