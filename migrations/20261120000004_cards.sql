@@ -1,6 +1,6 @@
 create table cards (
     id                   uuid primary key,
-    type                 text not null,
+    type                 text not null references card_types (name),
     name                 text not null check (char_length(name) between 1 and 255),
     name_key             text collate "C" not null,
     description          text check (char_length(description) <= 2000),

@@ -29,7 +29,7 @@ pub fn violations(field: &str, password: &str) -> Vec<Violation> {
             format!("has {} bytes, at most {LONGEST} are allowed", password.len()),
         );
     }
-    let kinds: [(fn(char) -> bool, &str); 4] = [
+    let kinds: [(Kind, &str); 4] = [
         (char::is_uppercase, "an upper-case letter"),
         (char::is_lowercase, "a lower-case letter"),
         (|c| c.is_ascii_digit(), "a digit"),
@@ -58,6 +58,9 @@ pub fn violations(field: &str, password: &str) -> Vec<Violation> {
     }
     found
 }
+
+/// A kind of character.
+type Kind = fn(char) -> bool;
 
 fn is_symbol(c: char) -> bool {
     !c.is_alphanumeric() && c != '\0'

@@ -68,7 +68,7 @@ pub struct SessionCache {
 /// How many sessions are remembered; beyond, the least used are asked of the database.
 const SESSIONS: u64 = 100_000;
 /// Nothing is remembered for longer, should ever a word of the change log be missed.
-const LIFETIME: std::time::Duration = std::time::Duration::from_secs(600);
+const LIFETIME: std::time::Duration = std::time::Duration::from_mins(10);
 /// How exactly "last active" is kept, in seconds: a write per request would be too dear.
 const NOTE_EVERY: i64 = 300;
 
@@ -266,9 +266,9 @@ mod tests {
                     std::thread::yield_now();
                     alive.store(false, Ordering::SeqCst);
                     if round % 2 == 0 {
-                        cache.forget(id(10))
+                        cache.forget(id(10));
                     } else {
-                        cache.forget_user(id(1))
+                        cache.forget_user(id(1));
                     }
                 });
             });

@@ -186,8 +186,8 @@ mod tests {
         AuthConfig {
             jwt_secret: Some(secret.into()),
             jwt_previous_secrets: previous.iter().map(|s| (*s).into()).collect(),
-            jwt_access_token_expiry: Duration::from_secs(3600),
-            jwt_refresh_token_expiry: Duration::from_secs(604_800),
+            jwt_access_token_expiry: Duration::from_hours(1),
+            jwt_refresh_token_expiry: Duration::from_hours(168),
             jwt_issuer: "issuer".into(),
             jwt_audience: "audience".into(),
             password_hash_cost: 4,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use archzero::{
-    app::Clock,
+    app::{Clock, program},
     auth::{
         password,
         store::{self as people, NewUser},
@@ -66,52 +66,14 @@ enum Command {
     },
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let config = match Config::load() {
-        Ok(config) => config,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(&config, arguments.command).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{}", describe(&error));
-            ExitCode::FAILURE
-        }
-    }
+    program::run(async |config: Config| run(config, arguments.command).await)
 }
 
-/// The message, everything that was wrong, and the cause: here it is the operator who reads it.
-fn describe(error: &Error) -> String {
-    let mut text = error.message.clone();
-    let violations = error
-        .details
-        .as_ref()
-        .and_then(|d| d["violations"].as_array())
-        .map_or(&[][..], Vec::as_slice);
-    if violations.len() > 1 {
-        for violation in violations {
-            text += &format!(
-                "\n  {} {}",
-                violation["field"].as_str().unwrap_or_default(),
-                violation["message"].as_str().unwrap_or_default()
-            );
-        }
-    }
-    if let Some(cause) = &error.source {
-        text += &format!("\n  {cause}");
-    }
-    text
-}
-
-async fn run(config: &Config, command: Command) -> Result<()> {
-    // Only the first call in a process can fail, by finding another provider: there is none.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut conn = PgConnection::connect_with(&store::connect_options(&config.database)?).await?;
+async fn run(config: Config, command: Command) -> Result<()> {
+    let options = store::connect_options(&config.database)?;
+    let mut conn = store::reach(&options, config.database.connect_timeout).await?;
     let now = Clock::default().now();
     let cost = config.auth.password_hash_cost;
     match command {

@@ -81,6 +81,12 @@ impl Fields {
         self.object.get(name).is_some_and(Value::is_null)
     }
 
+    /// Whether the field was sent with a value, and not taken yet.
+    #[must_use]
+    pub fn gives(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// Takes a field as it is; null counts as absent.
     pub fn value(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
@@ -130,7 +136,7 @@ impl Fields {
 
     /// A text that must be there and not be blank.
     pub fn required_text(&mut self, name: &'static str, max: usize) -> String {
-        let sent = self.has(name) && !self.object[name].is_null();
+        let sent = self.gives(name);
         match self.text(name, max) {
             Some(text) if !text.trim().is_empty() => text,
             Some(_) => {

@@ -44,6 +44,11 @@ impl Database {
         format!("{}/{}", self.server, self.name)
     }
 
+    /// A role of its own.
+    fn role(&self) -> String {
+        format!("{}_role", self.name)
+    }
+
     fn run(&self, database: &str, statement: String) {
         let url = format!("{}/{database}", self.server);
         let work = async {
@@ -97,10 +102,12 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
+        // In this order: a role with rights somewhere cannot be dropped.
         self.run(
             "postgres",
             format!("drop database if exists {} with (force)", self.name),
         );
+        self.run("postgres", format!("drop role if exists {}", self.role()));
     }
 }
 
@@ -166,7 +173,7 @@ fn a_dry_run_changes_nothing() {
 #[test]
 fn the_owner_of_the_schema_lets_the_application_in() {
     let db = Database::new();
-    let role = format!("{}_role", db.name);
+    let role = db.role();
     db.run(
         "postgres",
         format!("create role {role} login password 'a-role-of-tests'"),
@@ -184,7 +191,6 @@ fn the_owner_of_the_schema_lets_the_application_in() {
     migrate(&["--create-database"]).expect(0, &[&format!("the role {role} may use it")]);
     let mut seed = db.program(env!("CARGO_BIN_EXE_seed"), &["--sample", "synthetic", "--cards", "200"]);
     let outcome = Outcome::of(seed.env("DATABASE_URL", &application));
-    db.sql(&format!("drop owned by {role}; drop role {role}"));
     outcome.expect(0, &["200 cards and 1000 relationships written"]);
 }
 

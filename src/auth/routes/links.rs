@@ -180,7 +180,7 @@ pub async fn accept_invite(
 ) -> Result<Response> {
     let request = AcceptInvite::read(body)?;
     let account = secret::digest(&request.token);
-    Ok(limited(&state, &account, &client, accept(&state, &client, request)).await)
+    Ok(limited(&state, &account, &client, Box::pin(accept(&state, &client, request))).await)
 }
 
 async fn accept(state: &AppState, client: &Client, request: AcceptInvite) -> Result<Response> {
@@ -207,7 +207,7 @@ async fn accept(state: &AppState, client: &Client, request: AcceptInvite) -> Res
     .await?;
     state.sessions.forget_user(id);
     state.tail.wrote();
-    logged_in(state, &user, session, token, request.cookie == Some(true))
+    logged_in(state, &user, session, &token, request.cookie == Some(true))
 }
 
 /// The secret of a reset link and the new password.
@@ -244,7 +244,7 @@ pub async fn reset_password(
     };
     fields.done()?;
     let account = secret::digest(&request.token);
-    Ok(limited(&state, &account, &client, reset(&state, request)).await)
+    Ok(limited(&state, &account, &client, Box::pin(reset(&state, request))).await)
 }
 
 async fn reset(state: &AppState, request: ResetPassword) -> Result<Response> {
@@ -284,8 +284,8 @@ async fn consume(
     now: DateTime<Utc>,
 ) -> Result<User> {
     let user = store::lock_user(conn, id).await?.filter(|user| fits(purpose, user));
-    let used = store::use_link(conn, token, purpose, now).await?;
-    match (user, used) {
+    let redeemed = store::use_link(conn, token, purpose, now).await?;
+    match (user, redeemed) {
         (Some(user), Some(_)) => Ok(user),
         (None, _) => Err(refused("revoked")),
         (_, None) => Err(refused("used")),

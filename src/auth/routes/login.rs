@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{
     client::Client,
+    password::required_secret,
     view::{LoginAnswer, by, limited, logged_in, session_lifetime},
 };
 use crate::{
@@ -16,9 +17,9 @@ use crate::{
         Authentication,
         attempt::{Counter, try_password},
         lockout, password, store,
-        user::{User, email_key, take_secret},
+        user::{User, email_key},
     },
-    error::{Code, Error, ErrorEnvelope, Result, ViolationCode},
+    error::{Code, Error, ErrorEnvelope, Result},
     http::{extract::JsonObject, fields::Fields},
     store::transaction,
 };
@@ -41,16 +42,12 @@ impl LogIn {
     fn read(object: Map<String, Value>) -> Result<Self> {
         let mut fields = Fields::new(object);
         let email = fields.required_text("email", 320);
-        let sent = fields.has("password");
-        let password = take_secret(&mut fields, "password");
-        if !sent {
-            fields.refuse("password", ViolationCode::Required, "is required", None);
-        }
+        let password = required_secret(&mut fields, "password");
         let cookie = fields.boolean("cookie");
         fields.done()?;
         Ok(Self {
             email,
-            password: password.unwrap_or_default(),
+            password,
             cookie,
         })
     }
@@ -77,7 +74,13 @@ pub async fn log_in(
 ) -> Result<Response> {
     let request = LogIn::read(body)?;
     let account = lockout::account(&email_key(&request.email));
-    Ok(limited(&state, &account, &client, check(&state, &caller, &client, request)).await)
+    Ok(limited(
+        &state,
+        &account,
+        &client,
+        Box::pin(check(&state, &caller, &client, request)),
+    )
+    .await)
 }
 
 async fn check(state: &AppState, caller: &Authentication, client: &Client, request: LogIn) -> Result<Response> {
@@ -102,13 +105,13 @@ async fn check(state: &AppState, caller: &Authentication, client: &Client, reque
         }
         let Some((user, hash)) = usable else { break };
         let now = state.clock.now();
-        let (known_hash, counted) = (&hash, &counter);
+        let (known_hash, under) = (&hash, &counter);
         let begun = transaction(&state.db, |conn, _| {
             Box::pin(async move {
                 if !store::record_login(conn, user, known_hash, now).await? {
                     return Ok(None);
                 }
-                store::clear_failures(conn, &counted.account, &counted.address).await?;
+                store::clear_failures(conn, &under.account, &under.address).await?;
                 begin(conn, state, client, user).await.map(Some)
             })
         })
@@ -116,7 +119,7 @@ async fn check(state: &AppState, caller: &Authentication, client: &Client, reque
         let Some((user, session, token)) = begun else { continue };
         state.tail.wrote();
         renew_hash(state, &user, request.password, &hash).await;
-        return logged_in(state, &user, session, token, request.cookie == Some(true));
+        return logged_in(state, &user, session, &token, request.cookie == Some(true));
     }
     Err(Error::new(
         Code::InvalidCredentials,

@@ -1,6 +1,5 @@
 //! The routes of people: logging in and out, one's own sessions and profile, and the administration of users.
 
-mod admin;
 mod client;
 mod links;
 mod login;
@@ -8,6 +7,7 @@ mod me;
 mod password;
 mod refresh;
 mod sessions;
+mod users;
 mod view;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -26,11 +26,15 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sessions::list_sessions, sessions::revoke_sessions))
         .routes(routes!(sessions::revoke_session))
         .routes(routes!(me::get_me, me::update_me))
-        .routes(routes!(admin::list_users, admin::create_user))
-        .routes(routes!(admin::get_user, admin::update_user, admin::delete_user))
-        .routes(routes!(admin::deactivate_user))
-        .routes(routes!(admin::anonymize_user))
-        .routes(routes!(admin::unlock_user))
+        .routes(routes!(users::read::list_users, users::write::create_user))
+        .routes(routes!(
+            users::read::get_user,
+            users::write::update_user,
+            users::write::delete_user
+        ))
+        .routes(routes!(users::actions::deactivate_user))
+        .routes(routes!(users::actions::anonymize_user))
+        .routes(routes!(users::actions::unlock_user))
         .routes(routes!(links::create_invite_link))
         .routes(routes!(links::create_reset_link))
 }

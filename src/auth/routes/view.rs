@@ -127,12 +127,12 @@ pub fn logged_in(
     state: &AppState,
     user: &User,
     session: Uuid,
-    refresh_token: String,
+    refresh_token: &str,
     as_cookie: bool,
 ) -> Result<Response> {
     let answer = LoginAnswer {
         access_token: state.tokens.issue(user, session, state.clock.now())?,
-        refresh_token: (!as_cookie).then(|| refresh_token.clone()),
+        refresh_token: (!as_cookie).then(|| refresh_token.to_owned()),
         token_type: "Bearer",
         expires_in: state.tokens.lifetime(),
         user: LoggedInUser {
@@ -147,7 +147,7 @@ pub fn logged_in(
     if as_cookie {
         client::set_cookie(
             &mut response,
-            &refresh_token,
+            refresh_token,
             state.config.auth.jwt_refresh_token_expiry.as_secs(),
         );
     }

@@ -80,6 +80,7 @@ pub struct DependencyCard {
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = DependencyStrength)]
 pub enum Strength {
     /// Without it the root is down, unless an alternative stands in.
     Hard,

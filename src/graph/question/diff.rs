@@ -67,6 +67,7 @@ pub struct ChangedCard {
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = DiffChange)]
 pub struct Change {
     /// The field.
     pub field: &'static str,

@@ -181,6 +181,7 @@ pub struct LinkView {
 
 /// How an answer came about and what it left out.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = GraphMetadata)]
 pub struct Metadata {
     /// The date the landscape was looked at.
     pub query_date: NaiveDate,

@@ -70,7 +70,7 @@ pub async fn diff_dates(
 ) -> Result<Response> {
     let question = Question::fresh(&state, &asker).await?;
     let mut fields = Fields::new(body);
-    if !fields.has("from_date") {
+    if !fields.gives("from_date") {
         fields.refuse("from_date", ViolationCode::Required, "is required", None);
     }
     let today = question.today();

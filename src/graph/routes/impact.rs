@@ -141,7 +141,7 @@ pub async fn impact_of_many(
     let question = Question::fresh(&state, &asker).await?;
     let mut fields = Fields::new(body);
     let named = ["ids", "at_location", "of_provider", "on_platform", "by_filter"];
-    if !named.iter().any(|name| fields.has(name)) {
+    if !named.iter().any(|name| fields.gives(name)) {
         let message = "say what fails: ids, at_location, of_provider, on_platform or by_filter";
         fields.refuse("ids", ViolationCode::Required, message, None);
     }

@@ -88,7 +88,7 @@ pub async fn list_paths(
 
 /// A card that must be named; the nil id stands in until the violations are told.
 fn end(fields: &mut Fields, name: &'static str) -> Uuid {
-    if !fields.has(name) {
+    if !fields.gives(name) {
         fields.refuse(name, ViolationCode::Required, "is required", None);
     }
     fields.uuid(name).unwrap_or_default()

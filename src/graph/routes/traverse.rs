@@ -94,16 +94,18 @@ pub async fn traverse(
     let question = Question::fresh(&state, &asker).await?;
     let mut fields = Fields::new(body);
     let view = question.view(&mut fields);
-    let root_id = fields.uuid("root_id");
-    let root_type = question.card_type(&mut fields, "root_type");
-    for (with, text) in [
-        ("root_type", "give root_id or root_type, not both"),
-        ("root_filter", "selects among root_type"),
-    ] {
-        if root_id.is_some() && fields.has(with) {
-            fields.refuse(with, ViolationCode::NotAllowedHere, text, None);
+    if fields.gives("root_id") {
+        for (with, message) in [
+            ("root_type", "give root_id or root_type, not both"),
+            ("root_filter", "selects among root_type"),
+        ] {
+            if fields.gives(with) {
+                fields.refuse(with, ViolationCode::NotAllowedHere, message, None);
+            }
         }
     }
+    let root_id = fields.uuid("root_id");
+    let root_type = question.card_type(&mut fields, "root_type");
     let depth = fields.integer("depth", 1, 10).unwrap_or(2) as u32;
     let direction = direction(&mut fields);
     let relations = question.relations(&mut fields);

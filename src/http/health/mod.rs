@@ -260,7 +260,7 @@ async fn full_report(state: &AppState) -> Result<HealthReport> {
 ///
 /// Without the database the service cannot work: 503 and `unhealthy`. Without another store it is `degraded` and goes on. A
 /// store that is not configured says `embedded`.
-#[utoipa::path(get, path = "/health", tag = "Health", responses(
+#[utoipa::path(get, path = "/health", tag = "Health", extensions(("x-permission" = json!("public"))), responses(
     (status = 200, description = "Healthy or degraded", body = HealthReport),
     (status = 503, description = "Unhealthy", body = HealthReport),
 ))]
@@ -270,7 +270,7 @@ async fn health(State(state): State<AppState>) -> Result<Answer<HealthReport>> {
 }
 
 /// The state of this instance and its stores, below the API's own prefix.
-#[utoipa::path(get, path = "/api/v1/health", tag = "Health", responses(
+#[utoipa::path(get, path = "/api/v1/health", tag = "Health", extensions(("x-permission" = json!("public"))), responses(
     (status = 200, description = "Healthy or degraded", body = HealthReport),
     (status = 503, description = "Unhealthy", body = HealthReport),
 ))]
@@ -286,7 +286,7 @@ async fn health_with_causes(State(state): State<AppState>) -> Result<Answer<Heal
 /// Whether requests should be sent here.
 ///
 /// Not before all migrations are applied and the graph is loaded, and not during a shutdown. Also at `/ready`.
-#[utoipa::path(get, path = "/health/ready", tag = "Health", responses(
+#[utoipa::path(get, path = "/health/ready", tag = "Health", extensions(("x-permission" = json!("public"))), responses(
     (status = 200, description = "Ready", body = Readiness),
     (status = 503, description = "Not ready, and why", body = Readiness),
 ))]
@@ -298,7 +298,7 @@ async fn ready(State(state): State<AppState>) -> Result<Answer<Readiness>> {
 /// Whether the process answers at all.
 ///
 /// Looks at nothing else: a restart helps against nothing that another store does. Also at `/live`.
-#[utoipa::path(get, path = "/health/live", tag = "Health", responses(
+#[utoipa::path(get, path = "/health/live", tag = "Health", extensions(("x-permission" = json!("public"))), responses(
     (status = 200, description = "Alive", body = Liveness),
 ))]
 async fn live(State(state): State<AppState>) -> Result<Answer<Liveness>> {

@@ -126,7 +126,7 @@ async fn passwords_come_from_a_file() {
             &["reset-password", "--email", "a@example.com", "--password-file", path],
         ),
         1,
-        "at least 12 characters",
+        "at least 12 are required",
     );
     std::fs::remove_file(&file).unwrap();
     failed(

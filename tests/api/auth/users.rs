@@ -387,15 +387,16 @@ async fn two_administrators_who_remove_each_other_do_not_both_succeed() {
             .await
             .unwrap();
         let (remove_two, remove_one) = (format!("/admin/users/{second}"), format!("/admin/users/{first}"));
-        let (a, b) = match round % 2 {
-            0 => tokio::join!(
+        let (a, b) = if round % 2 == 0 {
+            tokio::join!(
                 one.patch(&remove_two, json!({"roles": ["viewer"]})),
                 two.delete(&remove_one)
-            ),
-            _ => tokio::join!(
+            )
+        } else {
+            tokio::join!(
                 one.patch(&remove_one, json!({"roles": ["viewer"]})),
                 two.patch(&remove_two, json!({"status": "deactivated"}))
-            ),
+            )
         };
         let done = [&a, &b].into_iter().filter(|answer| answer.status.is_success()).count();
         assert_eq!(done, 1, "{:?} {:?}", a.body, b.body);

@@ -12,6 +12,7 @@ use crate::graph::{BoundView, NodeIx, Tier, question::reach::Reached};
 
 /// Roll-ups.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[schema(as = ImpactSummary)]
 pub struct Summary {
     /// Cards down.
     pub down: usize,
