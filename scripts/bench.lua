@@ -30,10 +30,10 @@ end
 local function get(path) return wrk.format("GET", path) end
 
 local function traverse()
-  return wrk.format("POST", "/api/v1/graph/traverse", nil, '{"root_id":"' .. id() .. '","depth":5,"limit_nodes":1000}')
+  return wrk.format("POST", "/api/v1/graph/traverse", nil, '{"root_id":"' .. id() .. '","depth":5,"limit_nodes":999}')
 end
 
-local function impact() return get("/api/v1/graph/impact/" .. id() .. "?max_depth=5&limit_nodes=1000") end
+local function impact() return get("/api/v1/graph/impact/" .. id() .. "?max_depth=5&limit_nodes=999") end
 
 -- Each operation: the list of ids it takes, and its requests.
 local operations = {
