@@ -256,7 +256,8 @@ impl<'c> Reader<'c> {
             ));
         }
         // One statement, so one snapshot: `now` is exactly what the rows were chosen by. The outer join returns the new
-        // snapshot even when nothing is new.
+        // snapshot even when nothing is new. `position + 0` can use no index: rows above the boundary look few until the
+        // table is analysed again, and walking all of them each time would be slow; new ones are found by `tx`.
         let rows = sqlx::query!(
             r#"with s as materialized (select pg_current_snapshot() as now, $1::text::pg_snapshot as last)
                select s.now::text as "now!", c.position as "position?", c.occurred_at as "occurred_at?", c.actor_id, c.request_id,
@@ -265,7 +266,7 @@ impl<'c> Reader<'c> {
                from s left join lateral (
                    select * from changes
                    where tx >= pg_snapshot_xmin(s.last) and pg_visible_in_snapshot(tx, s.now)
-                     and not pg_visible_in_snapshot(tx, s.last) and position > $2
+                     and not pg_visible_in_snapshot(tx, s.last) and position + 0 > $2
                ) c on true
                order by c.position"#,
             cursor.snapshot.to_string(),

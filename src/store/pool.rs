@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use secrecy::ExposeSecret;
 use sqlx::{
-    PgPool,
+    Connection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 
@@ -12,6 +12,10 @@ use crate::{
     config::{DatabaseConfig, Login, SslMode},
     error::{Error, Result},
 };
+
+/// A connection that was in use this short a time ago is taken to be alive: asking it would cost every request one more
+/// round trip.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// How one connection is made, from the configuration alone.
 pub fn connect_options(config: &DatabaseConfig) -> Result<PgConnectOptions> {
@@ -58,5 +62,14 @@ pub fn connect(config: &DatabaseConfig) -> Result<PgPool> {
         .acquire_timeout(config.acquire_timeout.min(Duration::from_mins(1)))
         .idle_timeout(config.idle_timeout)
         .max_lifetime(config.max_lifetime)
+        .test_before_acquire(false)
+        .before_acquire(|conn, meta| {
+            Box::pin(async move {
+                if meta.idle_for > FRESH {
+                    conn.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(connect_options(config)?))
 }
