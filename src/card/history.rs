@@ -17,7 +17,7 @@ use crate::{
 pub struct VersionView {
     /// The version.
     pub version: i32,
-    /// `created`, `updated`, `deleted`, `restored`; `scored` when only a computed value changed.
+    /// `created`, `updated`, `deleted` or `restored`.
     pub action: String,
     /// When.
     pub changed_at: DateTime<Utc>,
@@ -75,14 +75,9 @@ pub async fn versions(
 }
 
 fn view(change: Change) -> VersionView {
-    let action = if change.entity == "score" {
-        "scored".to_owned()
-    } else {
-        change.action
-    };
     VersionView {
         version: change.version,
-        action,
+        action: change.action,
         changed_at: change.occurred_at,
         changed_by: change.actor_id,
         reason: change.reason,
