@@ -175,7 +175,10 @@ class Bench:
             sys.exit(f"bench: wrk reported nothing:\n{out}")
         requests, duration, p50, p95, p99, refused, broken = map(int, result[0])
         if refused or broken or not requests:
-            sys.exit(f"bench: {operation}: of {requests} answers {refused} were errors, {broken} did not arrive")
+            log = (self.work / "program.log").read_text(errors="replace").splitlines()
+            said = [line for line in log if '"level":"ERROR"' in line or '"status":5' in line or '"level":"WARN"' in line]
+            said = "\n".join(line[:1000] for line in said[-5:])
+            sys.exit(f"bench: {operation}: of {requests} answers {refused} were errors, {broken} did not arrive\n{said}")
         cell = Cell(requests / duration * 1e6, p50 / 1e3, p95 / 1e3, p99 / 1e3, own / requests, postgres / requests)
         if not quiet:
             say(f"  {operation:20} {connections:3}  {cell.per_second:9.1f}/s  {cell.p50:8.2f} {cell.p95:8.2f} {cell.p99:8.2f} ms")
