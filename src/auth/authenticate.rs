@@ -1,7 +1,7 @@
 //! The authentication layer: finds out who is calling and leaves its verdict for the handlers' extractors. It refuses
 //! nobody by itself; a handler that asks for nobody is open.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{
     principal::{Authentication, Principal},
+    rights::Rights,
     session::{Remembered, Standing},
     store,
 };
@@ -59,6 +60,7 @@ async fn verdict(state: &AppState, headers: &HeaderMap) -> Authentication {
             Authentication::Valid(Principal {
                 user_id: standing.user_id,
                 session_id: claims.sid,
+                rights: Arc::new(Rights::of(&standing.roles)),
                 roles: standing.roles,
             })
         }

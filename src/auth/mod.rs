@@ -11,6 +11,7 @@ pub mod lockout;
 pub mod password;
 mod principal;
 pub mod refresh;
+mod rights;
 mod role;
 mod routes;
 pub mod secret;
@@ -21,6 +22,7 @@ pub mod user;
 
 pub use authenticate::authenticate;
 pub use principal::{Allowed, Authentication, Principal};
+pub use rights::{Rights, TypeScope};
 pub use role::{Permission, Role, right};
 pub use routes::routes;
 pub use session::{Remembered, SessionCache, Standing};

@@ -1,13 +1,16 @@
 //! Who is calling, as an argument of the handler. The authentication layer leaves its verdict in the request's
 //! extensions; a handler that takes neither [`Principal`] nor [`Allowed`] is open to everyone.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, sync::Arc};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::role::{Permission, Role, right::Right};
+use super::{
+    rights::{Rights, TypeScope},
+    role::{Permission, Role, right::Right},
+};
 use crate::{
     app::AppState,
     error::{Code, Error, Result},
@@ -22,13 +25,21 @@ pub struct Principal {
     pub session_id: Uuid,
     /// The user's roles at this moment, as the database has them.
     pub roles: Vec<Role>,
+    /// What they may do at this moment.
+    pub rights: Arc<Rights>,
 }
 
 impl Principal {
-    /// Whether one of the roles carries the permission.
+    /// Whether the caller has the permission, be it for some card types only.
     #[must_use]
     pub fn may(&self, permission: Permission) -> bool {
-        self.roles.iter().any(|role| role.permissions().contains(&permission))
+        self.rights.permissions.contains(&permission)
+    }
+
+    /// The card types whose cards exist for the caller.
+    #[must_use]
+    pub fn visible(&self) -> &TypeScope {
+        &self.rights.view
     }
 
     /// Refuses a caller without the permission.
@@ -80,7 +91,7 @@ fn invalid_token(reason: &str) -> Error {
 
 /// A caller with the right `R`; a handler that takes it cannot be reached without.
 #[derive(Clone, Debug)]
-pub struct Allowed<R>(pub Principal, PhantomData<R>);
+pub struct Allowed<R>(pub Principal, pub PhantomData<R>);
 
 impl<R: Right> FromRequestParts<AppState> for Allowed<R> {
     type Rejection = Error;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{CardRow, Phase, Tier, store};
 use crate::{
+    auth::TypeScope,
     condition::{Condition, Scope},
     error::{Error, Result},
     http::page::{PageRequest, Place, decode_cursor, encode_cursor, list_identity},
@@ -74,6 +75,7 @@ pub struct CardFilter {
 
 /// A checked [`CardFilter`].
 pub struct CardQuery {
+    visible: TypeScope,
     types: Vec<String>,
     phases: Vec<Phase>,
     /// The date for everything that depends on one.
@@ -166,8 +168,8 @@ impl Sort {
 }
 
 impl CardFilter {
-    /// Checks every filter against the metamodel.
-    pub fn check(mut self, metamodel: &Metamodel, today: NaiveDate) -> Result<CardQuery> {
+    /// Checks every filter against the metamodel. Cards of types outside `visible` do not exist for the caller.
+    pub fn check(mut self, metamodel: &Metamodel, visible: &TypeScope, today: NaiveDate) -> Result<CardQuery> {
         let phases = self
             .lifecycle_phase
             .iter()
@@ -248,6 +250,7 @@ impl CardFilter {
         ]);
         let tags = std::mem::take(&mut self.tags);
         Ok(CardQuery {
+            visible: visible.clone(),
             types: std::mem::take(&mut self.r#type),
             phases,
             on,
@@ -315,8 +318,8 @@ impl Found {
 impl CardQuery {
     /// Runs the query for one page.
     pub async fn run(&self, conn: &mut PgConnection, request: &PageRequest) -> Result<Found> {
-        let mut sql = QueryBuilder::new("select ");
-        sql.push(store::COLUMNS).push(", (");
+        let mut sql = Self::begin();
+        sql.push("select ").push(store::COLUMNS).push(", (");
         self.sort.push(&mut sql);
         sql.push(")::text as sort_value");
         self.push_from(&mut sql);
@@ -356,8 +359,14 @@ impl CardQuery {
         })
     }
 
+    /// Every statement of this query begins here.
+    fn begin() -> QueryBuilder<Postgres> {
+        QueryBuilder::new("")
+    }
+
     async fn count(&self, conn: &mut PgConnection) -> Result<u64> {
-        let mut sql = QueryBuilder::new("select count(*)");
+        let mut sql = Self::begin();
+        sql.push("select count(*)");
         self.push_from(&mut sql);
         let count: i64 = timed("count_cards", sql.build_query_scalar().fetch_one(conn)).await?;
         Ok(u64::try_from(count).unwrap_or(0))
@@ -374,6 +383,11 @@ impl CardQuery {
             sql.push(" and c.type = ").push_bind(only.clone());
         } else if !self.types.is_empty() {
             sql.push(" and c.type = any(").push_bind(self.types.clone()).push(")");
+        }
+        if let Some(names) = self.visible.names() {
+            sql.push(" and c.type = any(")
+                .push_bind(names.iter().cloned().collect::<Vec<_>>())
+                .push(")");
         }
         if !self.tags.is_empty() {
             sql.push(if self.all_tags {

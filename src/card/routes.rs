@@ -63,7 +63,7 @@ pub struct CardParameters {
 )]
 pub async fn list_cards(
     State(state): State<AppState>,
-    _: Allowed<right::View>,
+    Allowed(caller, _): Allowed<right::View>,
     headers: HeaderMap,
     OriginalUri(uri): OriginalUri,
     Query(Both(filter, paging)): Query<Both<CardFilter, Paging>>,
@@ -75,7 +75,7 @@ pub async fn list_cards(
     let include = filter.include.clone();
     let include = list::names(include.as_deref());
     list::check_names("include", &include, &["relationships"])?;
-    let query = filter.check(&state.metamodel.load(), state.clock.today())?;
+    let query = filter.check(&state.metamodel.load(), caller.visible(), state.clock.today())?;
     let mut conn = state.db.acquire().await?;
     let found = query.run(&mut conn, &request).await?;
     let mut edges = if include.contains(&"relationships") {

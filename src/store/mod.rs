@@ -7,6 +7,7 @@ pub mod log;
 pub mod migrate;
 mod pool;
 mod reach;
+pub mod seal;
 
 pub use failure::{LOCK_PATIENCE, is_retryable, violates};
 pub use pool::{connect, connect_options, migration_options};

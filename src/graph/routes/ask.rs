@@ -62,18 +62,24 @@ pub struct Question<'s> {
     state: &'s AppState,
     /// The graph with everything that was committed before.
     pub graph: Arc<Graph>,
+    visible: TypeSet,
     metamodel: Arc<Metamodel>,
     ontology: Arc<Ontology>,
 }
 
 impl<'s> Question<'s> {
-    /// Catches up with everything that is committed. The caller's roles all see every card type; roles that do not will
-    /// narrow the view here.
-    pub async fn fresh(state: &'s AppState, _asker: &Allowed<right::View>) -> Result<Self> {
+    /// Catches up with everything that is committed.
+    pub async fn fresh(state: &'s AppState, Allowed(asker, _): &Allowed<right::View>) -> Result<Self> {
         state.tail.catch_up(state).await?;
+        let graph = state.graph.snapshot();
+        let visible = match asker.visible().names() {
+            None => TypeSet::All,
+            Some(names) => TypeSet::of(&graph, names.iter().map(String::as_str)),
+        };
         Ok(Self {
             state,
-            graph: state.graph.snapshot(),
+            graph,
+            visible,
             metamodel: state.metamodel.load_full(),
             ontology: state.ontology.load_full(),
         })
@@ -85,6 +91,7 @@ impl<'s> Question<'s> {
         let include_absent = fields.boolean("include_absent");
         View {
             include_absent: include_absent.unwrap_or(false),
+            visible: self.visible.clone(),
             ..View::on(date.unwrap_or_else(|| self.state.clock.today()))
         }
     }
