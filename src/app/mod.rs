@@ -18,6 +18,7 @@ pub use router::{openapi, router};
 pub use tail::Tail;
 
 use crate::{
+    audit::Audit,
     auth,
     config::Config,
     error::Result,
@@ -58,6 +59,8 @@ pub struct App {
     pub tokens: auth::Tokens,
     /// Living sessions and the rights of their users.
     pub sessions: auth::SessionCache,
+    /// The keys of the seals, and the newest seal this instance knows of.
+    pub audit: Audit,
     /// Rate limits of this process.
     pub limiter: Limiter,
     /// What health checks remember.
@@ -80,6 +83,7 @@ impl AppState {
         let metamodel = metamodel::store::load(&mut conn).await?;
         let ontology = ontology::store::load(&mut conn).await?;
         let tokens = auth::Tokens::new(&config.auth, &mut conn).await?;
+        let audit = Audit::new(&config.audit, &mut conn).await?;
         drop(conn);
         let (graph, snapshot) = graph::Embedded::load(&db, &ontology).await?;
         let limiter = Limiter::new(&config.rate_limit);
@@ -89,6 +93,7 @@ impl AppState {
             ontology: ArcSwap::from_pointee(ontology),
             graph,
             tokens,
+            audit,
             sessions: auth::SessionCache::default(),
             limiter,
             health: Health::default(),

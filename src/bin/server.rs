@@ -5,6 +5,7 @@ use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use archzero::{
     app::{self, AppState, Clock, Tail, program, upkeep},
+    audit,
     config::Config,
     error::{Code, Error, Result},
     http::{gate::Gate, health, serve::serve},
@@ -152,6 +153,7 @@ fn background(state: &AppState, stop: &CancellationToken) -> JoinSet<()> {
     work.spawn(Tail::announce(state.clone(), stop.clone()));
     work.spawn(recompute::follow(state.clone(), stop.clone()));
     work.spawn(upkeep::follow(state.clone(), stop.clone()));
+    work.spawn(audit::sealer::follow(state.clone(), stop.clone()));
     work
 }
 
