@@ -79,6 +79,12 @@ impl TypeScope {
         }
     }
 
+    /// The types as a statement takes them; none when all are covered.
+    #[must_use]
+    pub fn to_sql(&self) -> Option<Vec<String>> {
+        self.names().map(|names| names.iter().cloned().collect())
+    }
+
     /// What either covers.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
