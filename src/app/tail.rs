@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::AppState;
 use crate::{
+    auth,
     error::Result,
     graph, metamodel,
     relationship::ontology,
@@ -188,6 +189,7 @@ async fn apply(state: &AppState, changes: &[Change]) -> Result<()> {
         match change.entity.as_str() {
             "user" => state.sessions.forget_user(change.entity_id),
             "session" => state.sessions.forget(change.entity_id),
+            "role" => state.sessions.forget_roles(&auth::roles_named_in(change)),
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! The authentication layer: finds out who is calling and leaves its verdict for the handlers' extractors. It refuses
 //! nobody by itself; a handler that asks for nobody is open.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     extract::{Request, State},
@@ -14,7 +14,6 @@ use uuid::Uuid;
 
 use super::{
     principal::{Authentication, Principal},
-    rights::Rights,
     session::{Remembered, Standing},
     store,
 };
@@ -60,8 +59,9 @@ async fn verdict(state: &AppState, headers: &HeaderMap) -> Authentication {
             Authentication::Valid(Principal {
                 user_id: standing.user_id,
                 session_id: claims.sid,
-                rights: Arc::new(Rights::of(&standing.roles)),
-                roles: standing.roles,
+                roles: standing.granted.roles,
+                rights: standing.granted.rights,
+                rate_limits: standing.granted.rate_limits,
             })
         }
         _ => Authentication::Invalid("revoked"),

@@ -7,6 +7,8 @@
 
 pub mod attempt;
 mod authenticate;
+mod custom_role;
+mod limits;
 pub mod lockout;
 pub mod password;
 mod principal;
@@ -21,9 +23,11 @@ mod token;
 pub mod user;
 
 pub use authenticate::authenticate;
+pub use custom_role::{CustomRole, Granted, RoleBook, roles_named_in};
+pub use limits::{RateLimit, RateLimits};
 pub use principal::{Allowed, Authentication, Principal};
-pub use rights::{Rights, TypeScope};
-pub use role::{Permission, Role, right};
+pub use rights::{EVERY_TYPE, Rights, TypeScope};
+pub use role::{Permission, Role, RoleName, right};
 pub use routes::routes;
 pub use session::{Remembered, SessionCache, Standing};
 pub use token::{Claims, Tokens};

@@ -8,8 +8,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    limits::RateLimits,
     rights::{Rights, TypeScope},
-    role::{Permission, Role, right::Right},
+    role::{Permission, RoleName, right::Right},
 };
 use crate::{
     app::AppState,
@@ -24,9 +25,11 @@ pub struct Principal {
     /// The session the token belongs to.
     pub session_id: Uuid,
     /// The user's roles at this moment, as the database has them.
-    pub roles: Vec<Role>,
+    pub roles: Arc<[RoleName]>,
     /// What they may do at this moment.
     pub rights: Arc<Rights>,
+    /// Quotas of their own, in place of the installation's.
+    pub rate_limits: RateLimits,
 }
 
 impl Principal {
@@ -47,12 +50,35 @@ impl Principal {
         if self.may(permission) {
             return Ok(());
         }
-        let roles: Vec<_> = self.roles.iter().map(|r| r.name()).collect();
         Err(Error::new(
             Code::InsufficientPermissions,
             format!("Your roles do not allow this: it needs '{}'", permission.name()),
         )
-        .with(json!({ "required_permission": permission.name(), "user_roles": roles })))
+        .with(json!({ "required_permission": permission.name(), "user_roles": self.roles })))
+    }
+
+    /// Refuses a caller without the permission for cards of a type.
+    pub fn require_for(&self, permission: Permission, card_type: &str) -> Result<()> {
+        if self.rights.allow(permission, card_type) {
+            return Ok(());
+        }
+        let name = permission.name();
+        Err(Error::new(
+            Code::InsufficientPermissions,
+            format!("Your roles do not allow this: it needs '{name}' for cards of type {card_type}"),
+        )
+        .with(json!({ "required_permission": name, "card_type": card_type, "user_roles": self.roles })))
+    }
+
+    /// Refuses a caller who would give away, or take charge of, more than they may themselves.
+    pub fn require_all_of(&self, rights: &Rights, message: &str) -> Result<()> {
+        let lacking = self.rights.lacks(rights);
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let first = lacking[0].split(':').next();
+        Err(Error::new(Code::InsufficientPermissions, message.to_owned())
+            .with(json!({ "required_permission": first, "lacking": lacking, "user_roles": self.roles })))
     }
 }
 

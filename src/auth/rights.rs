@@ -6,6 +6,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::role::{Permission, Role};
 
+/// Stands for every card type in a list of them.
+pub const EVERY_TYPE: &str = "*";
+
 /// The card types a right covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TypeScope {
@@ -47,6 +50,39 @@ impl TypeScope {
             Self::All => None,
             Self::Only(names) => Some(names),
         }
+    }
+
+    /// Whether everything that the other covers is covered.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::All, _) => true,
+            (Self::Only(_), Self::All) => false,
+            (Self::Only(own), Self::Only(others)) => others.is_subset(own),
+        }
+    }
+
+    /// As requests and the database write it: names, or `*` alone.
+    #[must_use]
+    pub fn to_names(&self) -> Vec<String> {
+        self.names()
+            .map_or_else(|| vec![EVERY_TYPE.to_owned()], |names| names.iter().cloned().collect())
+    }
+
+    /// The reverse of [`to_names`](Self::to_names).
+    #[must_use]
+    pub fn from_names(names: Vec<String>) -> Self {
+        if names.iter().any(|name| name == EVERY_TYPE) {
+            Self::All
+        } else {
+            Self::only(names)
+        }
+    }
+
+    /// The types as a statement takes them; none when all are covered.
+    #[must_use]
+    pub fn to_sql(&self) -> Option<Vec<String>> {
+        self.names().map(|names| names.iter().cloned().collect())
     }
 
     /// What either covers.
@@ -96,24 +132,114 @@ impl Rights {
         }
     }
 
+    /// What these scopes and management permissions make together. What cannot be seen can be neither made nor changed.
+    #[must_use]
+    pub fn new(
+        view: TypeScope,
+        [create, edit, delete]: [TypeScope; 3],
+        management: impl IntoIterator<Item = Permission>,
+    ) -> Self {
+        let [create, edit, delete] = [create, edit, delete].map(|scope| scope.and(&view));
+        let of_types = [
+            (Permission::View, &view),
+            (Permission::Create, &create),
+            (Permission::Edit, &edit),
+            (Permission::Delete, &delete),
+        ];
+        let somewhere = of_types.into_iter().filter(|(_, scope)| !scope.is_empty());
+        let permissions = somewhere.map(|(permission, _)| permission).chain(management).collect();
+        Self {
+            view,
+            create,
+            edit,
+            delete,
+            permissions,
+        }
+    }
+
     /// What these built-in roles allow together: each right for every card type or for none.
     #[must_use]
     pub fn of(roles: &[Role]) -> Self {
-        let permissions: BTreeSet<_> = roles.iter().flat_map(|role| role.permissions()).copied().collect();
+        roles
+            .iter()
+            .map(|role| Self::of_role(*role))
+            .fold(Self::none(), |one, two| one.or(&two))
+    }
+
+    /// What a built-in role allows.
+    #[must_use]
+    pub fn of_role(role: Role) -> Self {
         let scope = |permission| {
-            if permissions.contains(&permission) {
+            if role.permissions().contains(&permission) {
                 TypeScope::All
             } else {
                 TypeScope::none()
             }
         };
+        Self::new(
+            scope(Permission::View),
+            [Permission::Create, Permission::Edit, Permission::Delete].map(scope),
+            role.permissions()
+                .iter()
+                .copied()
+                .filter(|permission| Permission::MANAGEMENT.contains(permission)),
+        )
+    }
+
+    /// What either allows.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
         Self {
-            view: scope(Permission::View),
-            create: scope(Permission::Create),
-            edit: scope(Permission::Edit),
-            delete: scope(Permission::Delete),
-            permissions,
+            view: self.view.or(&other.view),
+            create: self.create.or(&other.create),
+            edit: self.edit.or(&other.edit),
+            delete: self.delete.or(&other.delete),
+            permissions: self.permissions.union(&other.permissions).copied().collect(),
         }
+    }
+
+    /// Whether a permission holds for cards of a type. Those that do not depend on one hold for all or none.
+    #[must_use]
+    pub fn allow(&self, permission: Permission, card_type: &str) -> bool {
+        match permission {
+            Permission::View => self.view.covers(card_type),
+            Permission::Create => self.create.covers(card_type),
+            Permission::Edit => self.edit.covers(card_type),
+            Permission::Delete => self.delete.covers(card_type),
+            other => self.permissions.contains(&other),
+        }
+    }
+
+    /// What the other allows and this does not: permissions, those for some card types as `edit:Application`.
+    #[must_use]
+    pub fn lacks(&self, other: &Self) -> Vec<String> {
+        let mut lacking = Vec::new();
+        for (permission, own, wanted) in [
+            (Permission::View, &self.view, &other.view),
+            (Permission::Create, &self.create, &other.create),
+            (Permission::Edit, &self.edit, &other.edit),
+            (Permission::Delete, &self.delete, &other.delete),
+        ] {
+            if own.includes(wanted) {
+                continue;
+            }
+            match wanted.names() {
+                None => lacking.push(permission.name().to_owned()),
+                Some(names) => lacking.extend(
+                    names
+                        .iter()
+                        .filter(|name| !own.covers(name))
+                        .map(|name| format!("{}:{name}", permission.name())),
+                ),
+            }
+        }
+        let management = other.permissions.difference(&self.permissions);
+        lacking.extend(
+            management
+                .filter(|permission| Permission::MANAGEMENT.contains(permission))
+                .map(|permission| permission.name().to_owned()),
+        );
+        lacking
     }
 }
 
@@ -130,6 +256,41 @@ mod tests {
         assert_eq!(ab.or(&TypeScope::All), TypeScope::All);
         assert!(TypeScope::none().is_empty() && !TypeScope::All.is_empty());
         assert!(ab.covers("A") && !ab.covers("C") && TypeScope::All.covers("C"));
+    }
+
+    #[test]
+    fn what_cannot_be_seen_cannot_be_changed() {
+        let rights = Rights::new(
+            TypeScope::only(["A", "B"]),
+            [TypeScope::only(["A"]), TypeScope::All, TypeScope::only(["C"])],
+            [Permission::ReadAudit],
+        );
+        assert_eq!(rights.edit, TypeScope::only(["A", "B"]));
+        assert!(rights.delete.is_empty());
+        let names: Vec<_> = rights.permissions.iter().map(|p| p.name()).collect();
+        assert_eq!(names, ["view", "create", "edit", "read_audit"]);
+        assert!(rights.allow(Permission::Edit, "B") && !rights.allow(Permission::Create, "B"));
+    }
+
+    #[test]
+    fn what_one_lacks_of_another() {
+        let own = Rights::new(
+            TypeScope::only(["A", "B"]),
+            [TypeScope::none(), TypeScope::only(["A"]), TypeScope::none()],
+            [Permission::ManageUsers],
+        );
+        assert!(own.lacks(&own).is_empty() && own.lacks(&Rights::none()).is_empty());
+        assert_eq!(
+            own.lacks(&Rights::of(&[Role::Editor, Role::Auditor])),
+            ["view", "create", "edit", "read_audit"]
+        );
+        let other = Rights::new(
+            TypeScope::only(["A", "C"]),
+            [TypeScope::none(), TypeScope::only(["A", "C"]), TypeScope::none()],
+            [],
+        );
+        assert_eq!(own.lacks(&other), ["view:C", "edit:C"]);
+        assert!(Rights::of(&[Role::Admin]).lacks(&other).is_empty());
     }
 
     #[test]

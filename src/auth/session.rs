@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use moka::sync::Cache;
 use uuid::Uuid;
 
-use super::role::Role;
+use super::{custom_role::Granted, role::RoleName};
 
 /// A session as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,18 +18,11 @@ pub struct Standing {
     /// Whose session it is.
     pub user_id: Uuid,
     /// What the user may do.
-    pub roles: Vec<Role>,
+    pub granted: Granted,
     /// Whether neither the session was revoked nor the user shut out.
     pub alive: bool,
     /// When it ends by itself.
     pub expires_at: DateTime<Utc>,
-}
-
-/// What a user may do; shared by the entries of their sessions. While it is the one that `users` holds, all sessions
-/// that point to it are good, so forgetting one user is one removal, however many sessions they have.
-#[derive(Debug)]
-struct Rights {
-    roles: Vec<Role>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,7 +31,7 @@ enum Entry {
     Unknown,
     Known {
         user_id: Uuid,
-        rights: Arc<Rights>,
+        granted: Arc<Granted>,
         alive: bool,
         expires_at: DateTime<Utc>,
         /// When the session was last noted as active, in seconds since 1970.
@@ -60,7 +53,9 @@ pub enum Remembered {
 /// Living sessions as this instance last read them.
 pub struct SessionCache {
     sessions: Cache<Uuid, Entry>,
-    users: Cache<Uuid, Arc<Rights>>,
+    // What a user may do; shared by the entries of their sessions. While it is the one held here, all sessions that point
+    // to it are good, so forgetting one user is one removal, however many sessions they have.
+    users: Cache<Uuid, Arc<Granted>>,
     // Counts what was forgotten. A load that began before something was forgotten may hold what was true before.
     forgotten: AtomicU64,
 }
@@ -91,14 +86,14 @@ impl SessionCache {
             Some(Entry::Unknown) => Remembered::Unknown,
             Some(Entry::Known {
                 user_id,
-                rights,
+                granted,
                 alive,
                 expires_at,
                 ..
             }) => match self.users.get(&user_id) {
-                Some(current) if Arc::ptr_eq(&current, &rights) => Remembered::Standing(Standing {
+                Some(current) if Arc::ptr_eq(&current, &granted) => Remembered::Standing(Standing {
                     user_id,
-                    roles: rights.roles.clone(),
+                    granted: Granted::clone(&granted),
                     alive,
                     expires_at,
                 }),
@@ -122,19 +117,17 @@ impl SessionCache {
         match standing {
             None => self.sessions.insert(session, Entry::Unknown),
             Some(standing) => {
-                let rights = match self.users.get(&standing.user_id) {
-                    Some(current) if current.roles == standing.roles => current,
+                let granted = match self.users.get(&standing.user_id) {
+                    Some(current) if *current == standing.granted => current,
                     _ => {
-                        let rights = Arc::new(Rights {
-                            roles: standing.roles.clone(),
-                        });
-                        self.users.insert(standing.user_id, rights.clone());
-                        rights
+                        let granted = Arc::new(standing.granted.clone());
+                        self.users.insert(standing.user_id, granted.clone());
+                        granted
                     }
                 };
                 let entry = Entry::Known {
                     user_id: standing.user_id,
-                    rights,
+                    granted,
                     alive: standing.alive,
                     expires_at: standing.expires_at,
                     noted: Arc::new(AtomicI64::new(0)),
@@ -176,16 +169,27 @@ impl SessionCache {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.users.invalidate(&user);
     }
+
+    /// Forgets everybody who carries one of these roles.
+    pub fn forget_roles(&self, names: &[RoleName]) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        for (user, granted) in &self.users {
+            if granted.roles.iter().any(|role| names.contains(role)) {
+                self.users.invalidate(&*user);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::{custom_role::RoleBook, role::Role};
 
     fn standing(user: u128, roles: &[Role]) -> Standing {
         Standing {
             user_id: Uuid::from_u128(user),
-            roles: roles.to_vec(),
+            granted: RoleBook::default().grant(&roles.iter().copied().map(RoleName::from).collect::<Vec<_>>()),
             alive: true,
             expires_at: DateTime::from_timestamp(2_000_000_000, 0).unwrap(),
         }
@@ -227,6 +231,20 @@ mod tests {
         remember(&cache, 10, Some(&anna));
         assert_eq!(cache.get(id(11)), Remembered::Nothing);
         assert_eq!(cache.get(id(10)), Remembered::Standing(anna));
+    }
+
+    #[test]
+    fn forgetting_a_role_forgets_its_bearers() {
+        let cache = SessionCache::default();
+        let (anna, bert) = (standing(1, &[Role::Viewer]), standing(2, &[Role::Viewer, Role::Editor]));
+        remember(&cache, 10, Some(&anna));
+        remember(&cache, 20, Some(&bert));
+        let ticket = cache.ticket();
+        cache.forget_roles(&[Role::Editor.into()]);
+        assert_eq!(cache.get(id(10)), Remembered::Standing(anna));
+        assert_eq!(cache.get(id(20)), Remembered::Nothing);
+        cache.keep(ticket, id(20), Some(&bert));
+        assert_eq!(cache.get(id(20)), Remembered::Nothing);
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::role::{Permission, Role};
+use super::{
+    custom_role::{LONGEST_ROLE_NAME, RoleBook},
+    role::{Role, RoleName},
+};
 use crate::{
     error::{Code, Error, Result, Violation, ViolationCode},
     http::fields::Fields,
@@ -60,7 +63,7 @@ pub struct User {
     /// Whether they can log in.
     pub status: Status,
     /// What they may do.
-    pub roles: Vec<Role>,
+    pub roles: Vec<RoleName>,
     /// The organisation they belong to, if the installation serves several.
     pub org_id: Option<Uuid>,
     /// Settings of the person's own programs; the server does not look into them.
@@ -83,7 +86,7 @@ impl User {
     /// Whether they can log in as an administrator.
     #[must_use]
     pub fn is_active_admin(&self) -> bool {
-        self.status == Status::Active && self.deleted_at.is_none() && self.roles.contains(&Role::Admin)
+        self.status == Status::Active && self.deleted_at.is_none() && self.roles.contains(&Role::Admin.into())
     }
 
     /// Whether they can log in at all.
@@ -181,9 +184,9 @@ pub fn take_name(fields: &mut Fields, name: &'static str) -> Option<String> {
 }
 
 /// Takes a list of roles: at least one, in the order of their declaration, each once.
-pub fn take_roles(fields: &mut Fields, name: &'static str) -> Option<Vec<Role>> {
-    let names = fields.texts(name, 20, 60)?;
-    match roles(&names) {
+pub fn take_roles(fields: &mut Fields, name: &'static str, book: &RoleBook) -> Option<Vec<RoleName>> {
+    let names = fields.texts(name, 20, LONGEST_ROLE_NAME)?;
+    match roles(&names, book) {
         Ok(roles) => Some(roles),
         Err(violation) => {
             fields.extend([Violation {
@@ -196,24 +199,25 @@ pub fn take_roles(fields: &mut Fields, name: &'static str) -> Option<Vec<Role>> 
 }
 
 /// The roles of these names.
-pub fn roles(names: &[String]) -> Result<Vec<Role>, Violation> {
+pub fn roles(names: &[String], book: &RoleBook) -> Result<Vec<RoleName>, Violation> {
     let mut roles = Vec::with_capacity(names.len());
     for name in names {
-        let Some(role) = Role::parse(name) else {
+        let role = RoleName::new(name.clone());
+        if !book.knows(&role) {
             return Err(Violation::new(
                 "roles",
                 ViolationCode::NotInOptions,
                 format!("there is no role '{name}'"),
             )
             .provided(&Value::String(name.clone()))
-            .accepts("allowed_values", Role::ALL.map(Role::name).to_vec()));
-        };
+            .accepts("allowed_values", json!(book.names())));
+        }
         roles.push(role);
     }
     if roles.is_empty() {
         return Err(
             Violation::new("roles", ViolationCode::Required, "must name at least one role")
-                .accepts("allowed_values", Role::ALL.map(Role::name).to_vec()),
+                .accepts("allowed_values", json!(book.names())),
         );
     }
     roles.sort_unstable();
@@ -240,15 +244,6 @@ pub fn take_secret(fields: &mut Fields, name: &'static str) -> Option<String> {
             None
         }
     }
-}
-
-/// Everything these roles allow, each once.
-#[must_use]
-pub fn permissions(roles: &[Role]) -> Vec<Permission> {
-    let mut all: Vec<Permission> = roles.iter().flat_map(|role| role.permissions()).copied().collect();
-    all.sort_unstable();
-    all.dedup();
-    all
 }
 
 /// The name for somebody of whom only the address is known.
@@ -323,29 +318,16 @@ mod tests {
     #[test]
     fn roles_are_checked_ordered_and_unique() {
         let names = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let book = RoleBook::default();
         assert_eq!(
-            roles(&names(&["admin", "viewer", "admin"])).unwrap(),
-            [Role::Viewer, Role::Admin]
+            roles(&names(&["admin", "viewer", "admin"]), &book).unwrap(),
+            [Role::Viewer, Role::Admin].map(RoleName::from)
         );
         assert_eq!(
-            roles(&names(&["viewer", "boss"])).unwrap_err().code,
+            roles(&names(&["viewer", "boss"]), &book).unwrap_err().code,
             ViolationCode::NotInOptions
         );
-        assert_eq!(roles(&[]).unwrap_err().code, ViolationCode::Required);
-    }
-
-    #[test]
-    fn permissions_of_several_roles_are_their_union() {
-        let both = permissions(&[Role::Editor, Role::Auditor]);
-        assert_eq!(
-            both,
-            [
-                Permission::View,
-                Permission::Create,
-                Permission::Edit,
-                Permission::ReadAudit
-            ]
-        );
+        assert_eq!(roles(&[], &book).unwrap_err().code, ViolationCode::Required);
     }
 
     #[test]

@@ -88,7 +88,8 @@ async fn run(config: Config, command: Command) -> Result<()> {
             if !user::is_email(&email) {
                 return Err(Error::invalid(format!("'{email}' is not an e-mail address")));
             }
-            let roles = user::roles(&roles).map_err(|violation| Error::validation(vec![violation]))?;
+            let book = people::load_roles(&mut conn).await?;
+            let roles = user::roles(&roles, &book).map_err(|violation| Error::validation(vec![violation]))?;
             let existing = people::find_credentials(&mut conn, &user::email_key(&email)).await?;
             if existing.is_some() && if_missing {
                 return say(&format!("{email} exists already; nothing was changed"));
@@ -108,7 +109,7 @@ async fn run(config: Config, command: Command) -> Result<()> {
             let mut tx = conn.begin().await?;
             let user = people::create_user(&mut tx, &Author::system("admin create-user"), new, now).await?;
             tx.commit().await?;
-            let roles: Vec<_> = user.roles.iter().map(|r| r.name()).collect();
+            let roles: Vec<_> = user.roles.iter().map(archzero::auth::RoleName::as_str).collect();
             say(&format!("created {} as {} ({})", user.email, roles.join(", "), user.id))?;
             chosen.reveal()
         }

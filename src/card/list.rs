@@ -384,10 +384,8 @@ impl CardQuery {
         } else if !self.types.is_empty() {
             sql.push(" and c.type = any(").push_bind(self.types.clone()).push(")");
         }
-        if let Some(names) = self.visible.names() {
-            sql.push(" and c.type = any(")
-                .push_bind(names.iter().cloned().collect::<Vec<_>>())
-                .push(")");
+        if let Some(names) = self.visible.to_sql() {
+            sql.push(" and c.type = any(").push_bind(names).push(")");
         }
         if !self.tags.is_empty() {
             sql.push(if self.all_tags {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     app::AppState,
-    auth::{Allowed, right},
+    auth::{Allowed, TypeScope, right},
     error::{Error, Result},
     http::{
         etag::validated,
@@ -80,7 +80,7 @@ pub async fn list_cards(
     let found = query.run(&mut conn, &request).await?;
     let mut edges = if include.contains(&"relationships") {
         let ids: Vec<Uuid> = found.rows.iter().map(|r| r.id).collect();
-        relationships_of(&mut conn, &ids).await?
+        relationships_of(&mut conn, &ids, caller.visible()).await?
     } else {
         Vec::new()
     };
@@ -128,7 +128,7 @@ pub async fn list_cards(
 )]
 pub async fn get_card(
     State(state): State<AppState>,
-    _: Allowed<right::View>,
+    Allowed(caller, _): Allowed<right::View>,
     headers: HeaderMap,
     Path(id): Path<Uuid>,
     Query(parameters): Query<CardParameters>,
@@ -146,7 +146,7 @@ pub async fn get_card(
     let view = state
         .graph
         .card(id, on)
-        .filter(|card| card.deleted_at.is_none())
+        .filter(|card| card.deleted_at.is_none() && caller.visible().covers(&card.card_type))
         .ok_or_else(|| Error::not_found("card", id))?;
     let version = view.version;
     if include.is_empty() && fields.is_empty() {
@@ -163,7 +163,7 @@ pub async fn get_card(
     if include.contains(&"relationships") || include.contains(&"history") {
         let mut conn = state.db.acquire().await?;
         if include.contains(&"relationships") {
-            let edges = relationships_of(&mut conn, &[id]).await?;
+            let edges = relationships_of(&mut conn, &[id], caller.visible()).await?;
             body["relationships"] = edges.into_iter().map(|(_, edge)| edge).collect();
         }
         if include.contains(&"history") {
@@ -178,8 +178,12 @@ pub async fn get_card(
     validated(&headers, Some(version), &body)
 }
 
-/// Active edges around cards, as (card, edge) pairs.
-async fn relationships_of(conn: &mut sqlx::PgConnection, ids: &[Uuid]) -> Result<Vec<(Uuid, Value)>> {
+/// Active edges around cards, to cards that the caller may see, as (card, edge) pairs.
+async fn relationships_of(
+    conn: &mut sqlx::PgConnection,
+    ids: &[Uuid],
+    visible: &TypeScope,
+) -> Result<Vec<(Uuid, Value)>> {
     let rows = sqlx::query!(
         r#"select ends.card_id as "card_id!", (ends.card_id = r.source_id) as "outgoing!", r.id, r.type as edge_type, r.valid_from, r.valid_to,
                   o.id as other_id, o.type as other_type, o.name as other_name
@@ -187,8 +191,10 @@ async fn relationships_of(conn: &mut sqlx::PgConnection, ids: &[Uuid]) -> Result
            cross join lateral (values (r.source_id), (r.target_id)) as ends(card_id)
            join cards o on o.id = case when ends.card_id = r.source_id then r.target_id else r.source_id end
            where ends.card_id = any($1) and (r.source_id = any($1) or r.target_id = any($1)) and r.status = 'active'
+             and ($2::text[] is null or o.type = any($2))
            order by r.type, o.name_key, r.id"#,
-        ids
+        ids,
+        visible.to_sql() as Option<Vec<String>>,
     )
     .fetch_all(conn)
     .await?;
@@ -216,7 +222,7 @@ async fn relationships_of(conn: &mut sqlx::PgConnection, ids: &[Uuid]) -> Result
 )]
 pub async fn get_history(
     State(state): State<AppState>,
-    _: Allowed<right::View>,
+    Allowed(caller, _): Allowed<right::View>,
     OriginalUri(uri): OriginalUri,
     Path(id): Path<Uuid>,
     Query(paging): Query<Paging>,
@@ -224,7 +230,9 @@ pub async fn get_history(
     let request = paging.validate()?;
     let mut conn = state.db.acquire().await?;
     let card: Option<CardRow> = store::find_card(&mut conn, id).await?;
-    let card = card.ok_or_else(|| Error::not_found("card", id))?;
+    let card = card
+        .filter(|card| caller.visible().covers(&card.card_type))
+        .ok_or_else(|| Error::not_found("card", id))?;
     let identity = list_identity(&["history", &id.to_string()]);
     let (before, skip) = match &request.position {
         Place::Cursor(Some(cursor)) => (Some(decode_cursor::<i64>(&identity, cursor)?), 0),

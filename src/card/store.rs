@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{CardDraft, Lifecycle, draft::Tier};
 use crate::{
+    auth::TypeScope,
     error::{Code, Error, Result},
     store::{Author, timed, violates},
 };
@@ -130,23 +131,27 @@ pub async fn find_named(conn: &mut PgConnection, card_type: &str, name_key: &str
     .await?)
 }
 
-/// The undeleted card that carries this identifier of another system.
-pub async fn find_by_external_id(conn: &mut PgConnection, system: &str, id: &str) -> Result<Option<Uuid>> {
-    Ok(sqlx::query_scalar!(
-        "select card_id from card_external_ids where system = $1 and external_id = $2",
+/// The undeleted card that carries this identifier of another system, and its type.
+pub async fn find_by_external_id(conn: &mut PgConnection, system: &str, id: &str) -> Result<Option<(Uuid, String)>> {
+    let found = sqlx::query!(
+        "select e.card_id, c.type as card_type from card_external_ids e join cards c on c.id = e.card_id
+         where e.system = $1 and e.external_id = $2",
         system,
         id
     )
     .fetch_optional(conn)
-    .await?)
+    .await?;
+    Ok(found.map(|row| (row.card_id, row.card_type)))
 }
 
-/// Which of these cards do not exist or are deleted.
-pub async fn missing_cards(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Uuid>> {
+/// Which of these cards do not exist, are deleted, or are not `visible`.
+pub async fn missing_cards(conn: &mut PgConnection, ids: &[Uuid], visible: &TypeScope) -> Result<Vec<Uuid>> {
     Ok(sqlx::query_scalar!(
         r#"select id as "id!" from unnest($1::uuid[]) as wanted(id)
-           where not exists (select 1 from cards c where c.id = wanted.id and c.deleted_at is null)"#,
-        ids
+           where not exists (select 1 from cards c where c.id = wanted.id and c.deleted_at is null
+               and ($2::text[] is null or c.type = any($2)))"#,
+        ids,
+        visible.to_sql() as Option<Vec<String>>,
     )
     .fetch_all(conn)
     .await?)
@@ -227,15 +232,21 @@ pub fn name_taken_by(holder: Uuid, card_type: &str, name: &str) -> Error {
     name_taken(card_type, name).with(serde_json::json!({ "type": card_type, "name": name, "existing_id": holder }))
 }
 
-/// The error for an identifier of another system that another card carries.
+/// The error for an identifier of another system that another card carries; a card that the caller may not see is not
+/// named.
 #[must_use]
-pub fn external_id_taken(holder: Uuid, system: &str, id: &str) -> Error {
+pub fn external_id_taken((holder, card_type): &(Uuid, String), visible: &TypeScope, system: &str, id: &str) -> Error {
+    let details = if visible.covers(card_type) {
+        serde_json::json!({ "existing_id": holder, "system": system, "id": id })
+    } else {
+        serde_json::json!({ "hidden": true, "system": system, "id": id })
+    };
     Error::new(
         Code::Conflict,
         format!("Another card carries the id '{id}' of '{system}' already"),
     )
     .at("attributes.external_ids")
-    .with(serde_json::json!({ "existing_id": holder, "system": system, "id": id }))
+    .with(details)
 }
 
 /// Adds to a name conflict which card holds the name. To be called outside of the failed transaction.

@@ -297,13 +297,13 @@ async fn run_one(
     let Some(op) = op else {
         return Err(Error::validation(fields.finish()));
     };
-    principal.require(match op {
-        Op::Create | Op::Upsert => Permission::Create,
-        Op::Update | Op::Tag | Op::Untag => Permission::Edit,
-        Op::Delete => Permission::Delete,
-    })?;
-    if op == Op::Upsert {
-        principal.require(Permission::Edit)?;
+    // For any card type at all; the writer asks again for that of the card.
+    match (op, entity) {
+        (Op::Create, Entity::Card) => principal.require(Permission::Create)?,
+        (Op::Delete, _) => principal.require(Permission::Delete)?,
+        // An upsert needs the right to what it turns out to do.
+        (Op::Upsert, Entity::Card) => {}
+        _ => principal.require(Permission::Edit)?,
     }
     let name = match entity {
         Entity::Card => "card",

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Writer, siblings};
 use crate::{
+    auth::{Permission, TypeScope},
     card::{self, CardRow},
     error::{Code, Error, Result},
     relationship::{self, RelationshipRow, Validity, rules, store::Ends},
@@ -65,8 +66,9 @@ pub struct RestoreReport {
 pub struct Obstacle {
     /// `card` or `relationship`.
     pub entity: &'static str,
-    /// Which one.
-    pub id: Uuid,
+    /// Which one; absent when the caller may not see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
     /// The error it would run into.
     pub code: Code,
     /// Why, in words.
@@ -80,10 +82,21 @@ impl Obstacle {
     fn new(entity: &'static str, id: Uuid, error: Error) -> Self {
         Self {
             entity,
-            id,
+            id: Some(id),
             code: error.code,
             message: error.message,
             details: error.details,
+        }
+    }
+
+    /// Something that the caller may not see: that it stands there is all they are told.
+    fn hidden(entity: &'static str) -> Self {
+        Self {
+            entity,
+            id: None,
+            code: Code::Conflict,
+            message: "Something that you may not see stands in the way".into(),
+            details: Some(json!({ "hidden": true })),
         }
     }
 }
@@ -109,14 +122,21 @@ fn in_the_way(card: &CardRow, obstacles: &[Obstacle]) -> Error {
 impl Writer<'_> {
     /// Deletes a locked card: with an application its interfaces go; a capability or organisation with children and an
     /// initiative that others depend on stay; exceptions from a policy expire; every relationship around is archived.
+    ///
+    /// What goes with the card must be the caller's to delete as well. The report leaves out what they may not see.
     pub async fn delete_card(&mut self, card: &CardRow) -> Result<DeletionReport> {
+        self.require(Permission::Delete, &card.card_type)?;
         let mut cards = vec![card.clone()];
         let around = relationship::store::lock_active_around(self.conn, &[card.id]).await?;
         self.refuse_dependents(card, &around).await?;
         if card.card_type == "Application" {
             let provided = self.provided_interfaces(card.id, &around).await?;
             let interfaces = card::store::lock_cards(self.conn, &provided).await?;
-            cards.extend(interfaces.into_iter().filter(|i| i.deleted_at.is_none()));
+            let interfaces = interfaces.into_iter().filter(|i| i.deleted_at.is_none());
+            for interface in interfaces {
+                self.may_go_along(card, &interface)?;
+                cards.push(interface);
+            }
         }
         let ids: Vec<Uuid> = cards.iter().map(|c| c.id).collect();
         let edges = relationship::store::lock_active_around(self.conn, &ids).await?;
@@ -131,12 +151,26 @@ impl Writer<'_> {
         for edge in edges.iter().filter(|e| e.edge_type == "PARENT_OF") {
             self.touch(&edge.target_type, edge.target_id);
         }
+        let seen = cards.iter().filter(|card| self.sees(&card.card_type));
+        let seen_edges = edges.iter().filter(|edge| edge.is_visible(self.visible()));
         Ok(DeletionReport {
             deletion_id,
-            deleted_cards: cards.iter().map(CardName::from).collect(),
-            archived_relationships: archived,
+            deleted_cards: seen.map(CardName::from).collect(),
+            archived_relationships: seen_edges.map(|edge| edge.id).collect(),
             expired_exceptions: expired,
         })
+    }
+
+    /// Refuses to take a card along that the caller could not delete by itself.
+    fn may_go_along(&self, card: &CardRow, with: &CardRow) -> Result<()> {
+        if self.sees(&with.card_type) {
+            return self.require(Permission::Delete, &with.card_type);
+        }
+        Err(Error::new(
+            Code::HasDependents,
+            format!("'{}' would take cards along that you may not see", card.name),
+        )
+        .with(json!({ "dependents": [], "hidden": true })))
     }
 
     /// The interfaces that go with an application: those it provides today, and those that nobody else ever provides. One
@@ -162,12 +196,16 @@ impl Writer<'_> {
     }
 
     async fn refuse_dependents(&mut self, card: &CardRow, around: &[RelationshipRow]) -> Result<()> {
-        let (edge_type, dependents, what): (_, Vec<Uuid>, _) = match card.card_type.as_str() {
+        let (edge_type, dependents, what): (_, Vec<(Uuid, String)>, _) = match card.card_type.as_str() {
             "BusinessCapability" | "Organization" => {
                 let children = around
                     .iter()
                     .filter(|e| e.edge_type == "PARENT_OF" && e.source_id == card.id);
-                ("PARENT_OF", children.map(|e| e.target_id).collect(), "has children")
+                (
+                    "PARENT_OF",
+                    children.map(|e| (e.target_id, e.target_type.clone())).collect(),
+                    "has children",
+                )
             }
             "Initiative" => {
                 let dependents = around
@@ -175,7 +213,7 @@ impl Writer<'_> {
                     .filter(|e| e.edge_type == "DEPENDS_ON" && e.target_id == card.id);
                 (
                     "DEPENDS_ON",
-                    dependents.map(|e| e.source_id).collect(),
+                    dependents.map(|e| (e.source_id, e.source_type.clone())).collect(),
                     "is a prerequisite of others",
                 )
             }
@@ -184,8 +222,9 @@ impl Writer<'_> {
         if dependents.is_empty() {
             return Ok(());
         }
+        let (dependents, hidden): (Vec<_>, Vec<_>) = dependents.into_iter().partition(|(_, of)| self.sees(of));
         let mut listed = Vec::new();
-        for id in dependents.iter().take(100) {
+        for (id, _) in dependents.iter().take(100) {
             listed.extend(
                 card::store::find_card(self.conn, *id)
                     .await?
@@ -193,15 +232,15 @@ impl Writer<'_> {
                     .map(CardName::from),
             );
         }
-        Err(Error::new(
-            Code::HasDependents,
-            format!(
-                "'{}' {what} ({}); move or delete those first",
-                card.name,
-                dependents.len()
-            ),
-        )
-        .with(json!({ "relationship": edge_type, "dependents": listed, "total": dependents.len() })))
+        let total = dependents.len();
+        let mut details = json!({ "relationship": edge_type, "dependents": listed, "total": total });
+        let mut count = total.to_string();
+        if !hidden.is_empty() {
+            details["hidden"] = true.into();
+            count.push_str(", and more that you may not see");
+        }
+        let text = format!("'{}' {what} ({count}); move or delete those first", card.name);
+        Err(Error::new(Code::HasDependents, text).with(details))
     }
 
     async fn expire_exceptions(
@@ -229,7 +268,9 @@ impl Writer<'_> {
                 "status": "Expired", "status_reason": "policy deleted", "expired_by": deletion_id, "status_before": before,
             }));
             card::store::set_computed(self.conn, self.author, exception.id, &values).await?;
-            expired.push(CardName::from(&exception));
+            if self.sees(&exception.card_type) {
+                expired.push(CardName::from(&exception));
+            }
         }
         Ok(expired)
     }
@@ -239,7 +280,9 @@ impl Writer<'_> {
     pub async fn restore_card(&mut self, id: Uuid, force: bool) -> Result<RestoreReport> {
         let card = card::store::lock_card(self.conn, id)
             .await?
+            .filter(|card| self.sees(&card.card_type))
             .ok_or_else(|| Error::not_found("card", id))?;
+        self.require(Permission::Delete, &card.card_type)?;
         let Some(deletion_id) = card.deletion_id else {
             return Err(Error::new(Code::UnprocessableEntity, "This card is not deleted"));
         };
@@ -247,7 +290,11 @@ impl Writer<'_> {
         let mut obstacles = Vec::new();
         let mut restored_cards = Vec::new();
         for member in &members {
-            match self.attempt(Member::Card(member)).await? {
+            let outcome = self.attempt(Member::Card(member)).await?;
+            match outcome {
+                _ if !self.sees(&member.card_type) => {
+                    obstacles.extend(outcome.map(|_| Obstacle::hidden("card")));
+                }
                 None => restored_cards.push(CardName::from(member)),
                 Some(error) => obstacles.push(Obstacle::new("card", member.id, error)),
             }
@@ -255,7 +302,11 @@ impl Writer<'_> {
         let edges = relationship::store::archived_by(self.conn, deletion_id).await?;
         let mut restored_relationships = Vec::new();
         for edge in &edges {
-            match self.attempt(Member::Edge(edge)).await? {
+            let outcome = self.attempt(Member::Edge(edge)).await?;
+            match outcome {
+                _ if !edge.is_visible(self.visible()) => {
+                    obstacles.extend(outcome.map(|_| Obstacle::hidden("relationship")));
+                }
                 None => restored_relationships.push(edge.id),
                 Some(error) => obstacles.push(Obstacle::new("relationship", edge.id, error)),
             }
@@ -266,7 +317,7 @@ impl Writer<'_> {
             obstacles.push(Obstacle::new("card", at.unwrap_or(id), error));
             return Err(in_the_way(&card, &obstacles));
         }
-        let blocked = obstacles.iter().any(|o| o.entity == "card" && o.id == id);
+        let blocked = obstacles.iter().any(|o| o.entity == "card" && o.id == Some(id));
         if blocked || !(force || obstacles.is_empty()) {
             return Err(in_the_way(&card, &obstacles));
         }
@@ -309,6 +360,7 @@ impl Writer<'_> {
     }
 
     async fn try_restore(&mut self, card: &CardRow) -> Result<()> {
+        self.require(Permission::Delete, &card.card_type)?;
         if !crate::metamodel::hierarchical(&card.card_type) {
             let holders = card::store::find_named(self.conn, &card.card_type, &card.name_key).await?;
             if let Some(holder) = holders.first() {
@@ -317,7 +369,12 @@ impl Writer<'_> {
         }
         for (system, external) in card::CardDraft::from(card).external_ids() {
             if let Some(holder) = card::store::find_by_external_id(self.conn, &system, &external).await? {
-                return Err(card::store::external_id_taken(holder, &system, &external));
+                return Err(card::store::external_id_taken(
+                    &holder,
+                    self.visible(),
+                    &system,
+                    &external,
+                ));
             }
         }
         let row = card::store::restore(self.conn, self.author, card).await?;
@@ -338,6 +395,7 @@ impl Writer<'_> {
             edge.source_id,
             edge.target_id,
             rule.acyclic.then_some(rule.id),
+            &TypeScope::All,
         )
         .await?;
         let ends = Ends {
@@ -348,11 +406,11 @@ impl Writer<'_> {
             target_id: edge.target_id,
             target_type: edge.target_type.clone(),
         };
-        rules::check(self.conn, rule, &ends, &edge.into(), Some(edge.id)).await?;
+        rules::check(self.conn, rule, &ends, &edge.into(), Some(edge.id), self.visible()).await?;
         relationship::store::reactivate(self.conn, self.author, &[edge.id]).await?;
         if edge.edge_type == "PARENT_OF" && crate::metamodel::hierarchical(&edge.target_type) {
             // Under this parent, at this time, the name may be another's by now.
-            siblings::check(self.conn, &[edge.target_id]).await?;
+            siblings::check(self.conn, &[edge.target_id], self.visible()).await?;
         }
         Ok(())
     }

@@ -5,7 +5,10 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::error::{Code, Error, Result};
+use crate::{
+    auth::TypeScope,
+    error::{Code, Error, Result},
+};
 
 /// The undeleted cards of this type and name that have no parent.
 pub async fn roots(conn: &mut PgConnection, card_type: &str, name_key: &str) -> Result<Vec<(Uuid, String)>> {
@@ -47,7 +50,7 @@ pub async fn lock(conn: &mut PgConnection) -> Result<()> {
 
 /// Refuses two siblings of one name at the same time. One writer of such names at a time from here to the end of the
 /// transaction, so that two of them cannot each see the other's name as free.
-pub async fn check(conn: &mut PgConnection, touched: &[Uuid]) -> Result<()> {
+pub async fn check(conn: &mut PgConnection, touched: &[Uuid], visible: &TypeScope) -> Result<()> {
     if touched.is_empty() {
         return Ok(());
     }
@@ -73,6 +76,12 @@ pub async fn check(conn: &mut PgConnection, touched: &[Uuid]) -> Result<()> {
     .await?;
     match clash {
         None => Ok(()),
+        // A child that a deletion makes a root may be of a type that whoever deletes does not see.
+        Some(clash) if !visible.covers(&clash.card_type) => Err(Error::new(
+            Code::Conflict,
+            "Two cards that you may not see would share a name under the same parent",
+        )
+        .with(json!({ "hidden": true }))),
         Some(clash) => Err(Error::new(
             Code::Conflict,
             format!(

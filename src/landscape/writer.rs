@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{Reference, reference, siblings};
 use crate::{
     app::AppState,
+    auth::{Permission, Principal, TypeScope},
     card::{self, CardDraft, CardRow},
     error::{Code, Error, Result, Violation, ViolationCode},
     http::{etag::IfMatch, fields::Fields},
@@ -45,6 +46,8 @@ pub struct NewEdge {
 pub struct Writer<'a> {
     pub(super) conn: &'a mut PgConnection,
     pub(super) author: &'a Author,
+    /// Who asked; none for the system itself, which may do everything.
+    caller: Option<&'a Principal>,
     pub(super) metamodel: Arc<Metamodel>,
     pub(super) ontology: Arc<Ontology>,
     /// The day on which something is deleted, where that makes a difference.
@@ -54,15 +57,17 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// A writer in the transaction of `conn`, under the metamodel and ontology as this instance knows them.
-    pub fn new(state: &AppState, conn: &'a mut PgConnection, author: &'a Author) -> Self {
+    /// A writer in the transaction of `conn` for a caller, under the metamodel and ontology as this instance knows them.
+    /// Cards that the caller may not see do not exist; what they may not change is refused.
+    pub fn new(state: &AppState, conn: &'a mut PgConnection, author: &'a Author, caller: &'a Principal) -> Self {
         Self {
             today: Some(state.clock.today()),
+            caller: Some(caller),
             ..Self::under(conn, author, state.metamodel.load_full(), state.ontology.load_full())
         }
     }
 
-    /// A writer under a given metamodel and ontology.
+    /// A writer under a given metamodel and ontology, for the system itself.
     pub fn under(
         conn: &'a mut PgConnection,
         author: &'a Author,
@@ -72,6 +77,7 @@ impl<'a> Writer<'a> {
         Self {
             conn,
             author,
+            caller: None,
             metamodel,
             ontology,
             today: None,
@@ -84,6 +90,23 @@ impl<'a> Writer<'a> {
         self.conn
     }
 
+    /// The card types whose cards exist for the caller.
+    pub(super) fn visible(&self) -> &'a TypeScope {
+        static EVERYTHING: TypeScope = TypeScope::All;
+        self.caller.map_or(&EVERYTHING, Principal::visible)
+    }
+
+    /// Whether cards of the type exist for the caller.
+    pub(super) fn sees(&self, card_type: &str) -> bool {
+        self.visible().covers(card_type)
+    }
+
+    /// Refuses what the caller may not do to cards of a type.
+    pub(super) fn require(&self, permission: Permission, card_type: &str) -> Result<()> {
+        self.caller
+            .map_or(Ok(()), |caller| caller.require_for(permission, card_type))
+    }
+
     /// The checks that only make sense once everything is written.
     pub async fn finish(mut self) -> Result<()> {
         self.check_siblings().await
@@ -91,7 +114,7 @@ impl<'a> Writer<'a> {
 
     /// Checks the names touched so far, for those who cannot wait for the end.
     pub(super) async fn check_siblings(&mut self) -> Result<()> {
-        siblings::check(self.conn, &std::mem::take(&mut self.touched)).await
+        siblings::check(self.conn, &std::mem::take(&mut self.touched), self.visible()).await
     }
 
     /// Forgets the names touched since the last check: what touched them was undone.
@@ -111,11 +134,14 @@ impl<'a> Writer<'a> {
         let missing = |text: String| Error::new(Code::NotFound, text).with(json!({ "kind": "card" }));
         match reference {
             Reference::Id(id) => Ok(*id),
-            Reference::Named { card_type, name } => reference::resolve_name(self.conn, card_type, name)
+            Reference::Named { card_type, name } => self
+                .find_named(card_type, name)
                 .await?
                 .ok_or_else(|| missing(format!("There is no {} called '{}'", shown(card_type), shown(name)))),
             Reference::External { system, id } => card::store::find_by_external_id(self.conn, system, id)
                 .await?
+                .filter(|(_, card_type)| self.sees(card_type))
+                .map(|(id, _)| id)
                 .ok_or_else(|| {
                     missing(format!(
                         "There is no card with id '{}' in '{}'",
@@ -131,10 +157,20 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// The undeleted card with this type and name or path, if it exists for the caller.
+    pub(super) async fn find_named(&mut self, card_type: &str, name: &str) -> Result<Option<Uuid>> {
+        if self.sees(card_type) {
+            reference::resolve_name(self.conn, card_type, name).await
+        } else {
+            Ok(None)
+        }
+    }
+
     /// Creates a card.
     pub async fn create_card(&mut self, id: Option<Uuid>, draft: &CardDraft) -> Result<CardRow> {
+        self.require(Permission::Create, &draft.card_type)?;
         draft.check_creatable(&self.metamodel)?;
-        self.check_references(draft).await?;
+        self.check_references(draft, None).await?;
         let id = match id {
             Some(id) => {
                 self.refuse_known_id(id).await?;
@@ -152,6 +188,9 @@ impl<'a> Writer<'a> {
     pub(super) async fn refuse_known_id(&mut self, id: Uuid) -> Result<()> {
         match card::store::find_card(self.conn, id).await? {
             None => Ok(()),
+            Some(card) if !self.sees(&card.card_type) => {
+                Err(Error::new(Code::Conflict, "This id belongs to another card already").at("id"))
+            }
             Some(card) => {
                 let deleted = card.deleted_at.is_some();
                 let text = if deleted {
@@ -166,14 +205,19 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Every card named in the attributes must exist.
-    async fn check_references(&mut self, draft: &CardDraft) -> Result<()> {
+    /// Every card named in the attributes must exist. One that the caller may not see can only stay where it is.
+    async fn check_references(&mut self, draft: &CardDraft, before: Option<&CardRow>) -> Result<()> {
         let named = metamodel::card_references(&self.metamodel, &draft.card_type, &draft.attributes);
         if named.is_empty() {
             return Ok(());
         }
         let ids: Vec<Uuid> = named.iter().map(|(_, id)| *id).collect();
-        let missing = card::store::missing_cards(self.conn, &ids).await?;
+        let mut missing = card::store::missing_cards(self.conn, &ids, self.visible()).await?;
+        if let (false, Some(before)) = (missing.is_empty(), before) {
+            let kept = metamodel::card_references(&self.metamodel, &before.card_type, &before.attributes.0);
+            let gone = card::store::missing_cards(self.conn, &ids, &TypeScope::All).await?;
+            missing.retain(|id| gone.contains(id) || !kept.iter().any(|(_, kept)| kept == id));
+        }
         let violations: Vec<Violation> = named
             .into_iter()
             .filter(|(_, id)| missing.contains(id))
@@ -192,7 +236,7 @@ impl<'a> Writer<'a> {
     pub async fn lock_card(&mut self, id: Uuid, demand: IfMatch) -> Result<CardRow> {
         let card = card::store::lock_card(self.conn, id)
             .await?
-            .filter(|c| c.deleted_at.is_none());
+            .filter(|c| c.deleted_at.is_none() && self.sees(&c.card_type));
         let card = card.ok_or_else(|| Error::not_found("card", id))?;
         demand.check(card.version)?;
         Ok(card)
@@ -200,10 +244,11 @@ impl<'a> Writer<'a> {
 
     /// Writes a locked card's new fields. When nothing differs nothing is written; the flag tells.
     pub async fn update_card(&mut self, before: CardRow, draft: &CardDraft) -> Result<(CardRow, bool)> {
+        self.require(Permission::Edit, &before.card_type)?;
         if CardDraft::from(&before) == *draft {
             return Ok((before, false));
         }
-        self.check_references(draft).await?;
+        self.check_references(draft, Some(&before)).await?;
         let quality = draft.quality(&self.metamodel);
         let row = card::store::update(self.conn, self.author, &before, draft, quality).await?;
         if row.name_key != before.name_key {
@@ -218,9 +263,9 @@ impl<'a> Writer<'a> {
         self.update_card(before, &draft).await
     }
 
-    /// Creates a relationship.
+    /// Creates a relationship. It belongs to its source: who may change that card may make it.
     pub async fn create_relationship(&mut self, edge: &NewEdge) -> Result<RelationshipRow> {
-        let (source, target) = rules::lock_ends(self.conn, edge.source, edge.target, None)
+        let (source, target) = rules::lock_ends(self.conn, edge.source, edge.target, None, self.visible())
             .await
             .map_err(|error| {
                 // An edge to itself finds one card only.
@@ -230,6 +275,7 @@ impl<'a> Writer<'a> {
                     error
                 }
             })?;
+        self.require(Permission::Edit, &source.card_type)?;
         let ontology = self.ontology.clone();
         let rule = rules::lookup(&ontology, &source, &edge.edge_type, &target)?;
         if rule.deprecated {
@@ -257,7 +303,7 @@ impl<'a> Writer<'a> {
         if rule.acyclic {
             rules::lock_rule(self.conn, rule.id).await?;
         }
-        rules::check(self.conn, rule, &ends, &edge.draft, None).await?;
+        rules::check(self.conn, rule, &ends, &edge.draft, None, self.visible()).await?;
         let row = relationship::store::insert(
             self.conn,
             self.author,
@@ -281,7 +327,7 @@ impl<'a> Writer<'a> {
         // The ends first, in the order every other writer takes them.
         let found = relationship::store::find_relationship(self.conn, id)
             .await?
-            .filter(RelationshipRow::is_active);
+            .filter(|edge| edge.is_active() && edge.is_visible(self.visible()));
         let found = found.ok_or_else(|| Error::not_found("relationship", id))?;
         card::store::lock_cards(self.conn, &[found.source_id, found.target_id]).await?;
         let edge = relationship::store::lock_relationship(self.conn, id)
@@ -298,6 +344,7 @@ impl<'a> Writer<'a> {
         before: RelationshipRow,
         draft: &EdgeDraft,
     ) -> Result<(RelationshipRow, bool)> {
+        self.require(Permission::Edit, &before.source_type)?;
         if EdgeDraft::from(&before) == *draft {
             return Ok((before, false));
         }
@@ -315,7 +362,7 @@ impl<'a> Writer<'a> {
             if !violations.is_empty() {
                 return Err(Error::validation(violations));
             }
-            rules::check(self.conn, rule, &ends, draft, Some(before.id)).await?;
+            rules::check(self.conn, rule, &ends, draft, Some(before.id), self.visible()).await?;
         }
         let row = relationship::store::update(self.conn, self.author, before.id, draft).await?;
         self.touch_edge(&row);
@@ -357,6 +404,7 @@ impl<'a> Writer<'a> {
 
     /// Archives a locked relationship.
     pub async fn archive_relationship(&mut self, edge: &RelationshipRow) -> Result<()> {
+        self.require(Permission::Delete, &edge.source_type)?;
         relationship::store::archive(self.conn, self.author, &[edge.id], None).await?;
         self.touch_edge(edge);
         Ok(())

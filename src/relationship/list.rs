@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{RelationshipRow, store};
 use crate::{
+    auth::TypeScope,
     error::{Error, Result},
     http::page::{PageRequest, Place, decode_cursor, encode_cursor, list_identity},
     store::timed,
@@ -53,10 +54,11 @@ impl RelationshipFilter {
     }
 
     /// Runs the query for one page, in order of id (which is the order of creation).
-    pub async fn run(&self, conn: &mut PgConnection, request: &PageRequest) -> Result<Found> {
+    /// Edges at cards outside `visible` do not exist.
+    pub async fn run(&self, conn: &mut PgConnection, visible: &TypeScope, request: &PageRequest) -> Result<Found> {
         let mut sql = QueryBuilder::new("select ");
         sql.push(store::COLUMNS);
-        self.push_from(&mut sql)?;
+        self.push_from(&mut sql, visible)?;
         if let Place::Cursor(Some(cursor)) = &request.position {
             sql.push(" and r.id > ")
                 .push_bind(decode_cursor::<Uuid>(&self.identity(), cursor)?);
@@ -68,7 +70,7 @@ impl RelationshipFilter {
         let rows = timed("list_relationships", sql.build_query_as().fetch_all(&mut *conn)).await?;
         let total = if request.count {
             let mut sql = QueryBuilder::new("select count(*)");
-            self.push_from(&mut sql)?;
+            self.push_from(&mut sql, visible)?;
             let count: i64 = timed("count_relationships", sql.build_query_scalar().fetch_one(conn)).await?;
             u64::try_from(count).ok()
         } else {
@@ -77,7 +79,7 @@ impl RelationshipFilter {
         Ok(Found { rows, total })
     }
 
-    fn push_from(&self, sql: &mut QueryBuilder<Postgres>) -> Result<()> {
+    fn push_from(&self, sql: &mut QueryBuilder<Postgres>, visible: &TypeScope) -> Result<()> {
         sql.push(" from relationships r where ");
         match self.status.as_deref() {
             None | Some("active") => sql.push("r.status = 'active'"),
@@ -85,6 +87,10 @@ impl RelationshipFilter {
             Some("any") => sql.push("true"),
             Some(_) => return Err(Error::invalid("status must be active, archived or any").at("status")),
         };
+        if let Some(names) = visible.to_sql() {
+            sql.push(" and r.source_type = any(").push_bind(names.clone());
+            sql.push(") and r.target_type = any(").push_bind(names).push(")");
+        }
         if let Some(card) = self.card_id {
             sql.push(" and (r.source_id = ")
                 .push_bind(card)

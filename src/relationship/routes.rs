@@ -41,14 +41,14 @@ pub fn routes() -> OpenApiRouter<AppState> {
 )]
 pub async fn list_relationships(
     State(state): State<AppState>,
-    _: Allowed<right::View>,
+    Allowed(caller, _): Allowed<right::View>,
     headers: HeaderMap,
     OriginalUri(uri): OriginalUri,
     Query(Both(filter, paging)): Query<Both<RelationshipFilter, Paging>>,
 ) -> Result<Response> {
     let request = paging.validate()?;
     let mut conn = state.db.acquire().await?;
-    let found = filter.run(&mut conn, &request).await?;
+    let found = filter.run(&mut conn, caller.visible(), &request).await?;
     let views: Vec<RelationshipView> = found.rows.into_iter().map(Into::into).collect();
     let page = Page::build(views, &request, found.total, &uri, |view| filter.cursor_after(view.id));
     validated(&headers, None, &page)
@@ -63,7 +63,7 @@ pub async fn list_relationships(
 )]
 pub async fn get_relationship(
     State(state): State<AppState>,
-    _: Allowed<right::View>,
+    Allowed(caller, _): Allowed<right::View>,
     headers: HeaderMap,
     Path(id): Path<Uuid>,
     _: NoQuery,
@@ -71,6 +71,7 @@ pub async fn get_relationship(
     let mut conn = state.db.acquire().await?;
     let row = store::find_relationship(&mut conn, id)
         .await?
+        .filter(|row| row.is_visible(caller.visible()))
         .ok_or_else(|| Error::not_found("relationship", id))?;
     let version = row.version;
     validated(&headers, Some(version), &RelationshipView::from(row))
@@ -128,7 +129,7 @@ pub struct Other {
 )]
 pub async fn list_around(
     State(state): State<AppState>,
-    _: Allowed<right::View>,
+    Allowed(caller, _): Allowed<right::View>,
     headers: HeaderMap,
     Path(id): Path<Uuid>,
     Query(parameters): Query<AroundParameters>,
@@ -136,9 +137,9 @@ pub async fn list_around(
     let mut conn = state.db.acquire().await?;
     card::store::find_card(&mut conn, id)
         .await?
-        .filter(|c| c.deleted_at.is_none())
+        .filter(|c| c.deleted_at.is_none() && caller.visible().covers(&c.card_type))
         .ok_or_else(|| Error::not_found("card", id))?;
-    let found = store::around(&mut conn, id, parameters.target_date).await?;
+    let found = store::around(&mut conn, id, caller.visible(), parameters.target_date).await?;
     let total = found.len();
     let ontology = state.ontology.load();
     let mut groups: Vec<Group> = Vec::new();

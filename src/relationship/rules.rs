@@ -15,6 +15,7 @@ use super::{
     store::{self, Ends},
 };
 use crate::{
+    auth::TypeScope,
     card::{self, CardRow},
     error::{Code, Error, Result},
 };
@@ -70,12 +71,13 @@ pub fn lookup<'a>(
 }
 
 /// Serialises writers of edges that could conflict: by row locks on the ends, and for acyclic rows of the ontology by
-/// one lock per row. Returns the cards, fresh.
+/// one lock per row. Returns the cards, fresh; those that are not `visible` do not exist.
 pub async fn lock_ends(
     conn: &mut PgConnection,
     source: Uuid,
     target: Uuid,
     acyclic: Option<Uuid>,
+    visible: &TypeScope,
 ) -> Result<(CardRow, CardRow)> {
     if let Some(rule) = acyclic {
         lock_rule(conn, rule).await?;
@@ -83,7 +85,7 @@ pub async fn lock_ends(
     let rows = card::store::lock_cards(conn, &[source, target]).await?;
     let find = |id: Uuid, end: &str| {
         rows.iter()
-            .find(|row| row.id == id && row.deleted_at.is_none())
+            .find(|row| row.id == id && row.deleted_at.is_none() && visible.covers(&row.card_type))
             .cloned()
             .ok_or_else(|| {
                 Error::not_found("card", id)
@@ -103,20 +105,22 @@ pub async fn lock_rule(conn: &mut PgConnection, rule: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// Checks an edge against all others, as it will be; `own` is its id when it exists already.
+/// Checks an edge against all others, as it will be; `own` is its id when it exists already. What is not `visible` stands
+/// in the way as well, but is not named.
 pub async fn check(
     conn: &mut PgConnection,
     rule: &RelationshipType,
     ends: &Ends,
     draft: &EdgeDraft,
     own: Option<Uuid>,
+    visible: &TypeScope,
 ) -> Result<()> {
     no_duplicate(conn, ends, draft.validity, own).await?;
-    cardinality(conn, rule, ends, draft.validity, own).await?;
+    cardinality(conn, rule, ends, draft.validity, own, visible).await?;
     if rule.acyclic {
-        no_cycle(conn, rule, ends).await?;
+        no_cycle(conn, rule, ends, visible).await?;
     }
-    allocation(conn, ends, draft, own).await
+    allocation(conn, ends, draft, own, visible).await
 }
 
 fn interval(validity: Validity) -> String {
@@ -160,6 +164,7 @@ async fn cardinality(
     ends: &Ends,
     validity: Validity,
     own: Option<Uuid>,
+    visible: &TypeScope,
 ) -> Result<()> {
     let mut others = Vec::new();
     if rule.cardinality.one_source() {
@@ -174,6 +179,14 @@ async fn cardinality(
     {
         None => Ok(()),
         Some(edge) => {
+            if !edge.is_visible(visible) {
+                let text = format!(
+                    "There may be one {} at a time here ({}), and a card that you may not see has it",
+                    ends.edge_type,
+                    rule.cardinality.name()
+                );
+                return Err(Error::new(Code::CardinalityViolation, text).with(json!({ "hidden": true })));
+            }
             let (side, whose) = if edge.target_id == ends.target_id {
                 ("source", "target")
             } else {
@@ -195,7 +208,7 @@ async fn cardinality(
 }
 
 /// Refuses an edge that closes a cycle: walks from the target until it meets the source.
-async fn no_cycle(conn: &mut PgConnection, rule: &RelationshipType, ends: &Ends) -> Result<()> {
+async fn no_cycle(conn: &mut PgConnection, rule: &RelationshipType, ends: &Ends, visible: &TypeScope) -> Result<()> {
     let mut came_from: HashMap<Uuid, Uuid> = HashMap::new();
     let mut frontier = vec![ends.target_id];
     while !frontier.is_empty() {
@@ -207,14 +220,19 @@ async fn no_cycle(conn: &mut PgConnection, rule: &RelationshipType, ends: &Ends)
             }
         }
         if came_from.contains_key(&ends.source_id) {
-            return Err(cycle(conn, ends, &came_from).await?);
+            return Err(cycle(conn, ends, &came_from, visible).await?);
         }
         frontier = next;
     }
     Ok(())
 }
 
-async fn cycle(conn: &mut PgConnection, ends: &Ends, came_from: &HashMap<Uuid, Uuid>) -> Result<Error> {
+async fn cycle(
+    conn: &mut PgConnection,
+    ends: &Ends,
+    came_from: &HashMap<Uuid, Uuid>,
+    visible: &TypeScope,
+) -> Result<Error> {
     let mut path = vec![ends.source_id];
     while let Some(previous) = path.last().and_then(|id| came_from.get(id)) {
         path.push(*previous);
@@ -223,10 +241,13 @@ async fn cycle(conn: &mut PgConnection, ends: &Ends, came_from: &HashMap<Uuid, U
     let mut steps = Vec::new();
     let mut names = Vec::new();
     for id in path {
-        let name = card::store::find_card(conn, id)
-            .await?
-            .map(|c| c.name)
-            .unwrap_or_default();
+        let card = card::store::find_card(conn, id).await?;
+        if card.as_ref().is_some_and(|card| !visible.covers(&card.card_type)) {
+            steps.push(json!({ "hidden": true }));
+            names.push("…".to_owned());
+            continue;
+        }
+        let name = card.map(|c| c.name).unwrap_or_default();
         steps.push(json!({ "id": id, "name": name }));
         names.push(name);
     }
@@ -242,7 +263,13 @@ async fn cycle(conn: &mut PgConnection, ends: &Ends, came_from: &HashMap<Uuid, U
 }
 
 /// Refuses shares of one card's cost that exceed the whole at any instant.
-async fn allocation(conn: &mut PgConnection, ends: &Ends, draft: &EdgeDraft, own: Option<Uuid>) -> Result<()> {
+async fn allocation(
+    conn: &mut PgConnection,
+    ends: &Ends,
+    draft: &EdgeDraft,
+    own: Option<Uuid>,
+    visible: &TypeScope,
+) -> Result<()> {
     let Some(share) = draft.allocation_pct else {
         return Ok(());
     };
@@ -252,6 +279,7 @@ async fn allocation(conn: &mut PgConnection, ends: &Ends, draft: &EdgeDraft, own
         None => return Ok(()),
     };
     let mut shares = vec![(draft.validity, share)];
+    let mut hidden = false;
     for edge in store::active_shares(conn, giver).await? {
         let gives = match cost_giver(&edge.edge_type, &edge.source_type, &edge.target_type) {
             Some(CostGiver::Source) => edge.source_id,
@@ -259,12 +287,19 @@ async fn allocation(conn: &mut PgConnection, ends: &Ends, draft: &EdgeDraft, own
             None => continue,
         };
         if gives == giver && Some(edge.id) != own {
+            hidden |= !edge.is_visible(visible);
             shares.extend(edge.allocation_pct.map(|share| (edge.validity(), share)));
         }
     }
     let (total, on) = highest_total(&shares);
     if total <= Decimal::ONE {
         return Ok(());
+    }
+    if hidden {
+        let text = "The cost shares of one card may not exceed 1 at any time; some of them belong to cards that you may not see";
+        return Err(Error::new(Code::AllocationExceeded, text)
+            .at("allocation_pct")
+            .with(json!({ "giver_id": giver, "hidden": true })));
     }
     Err(Error::new(
         Code::AllocationExceeded,

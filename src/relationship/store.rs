@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{EdgeDraft, Validity};
 use crate::{
+    auth::TypeScope,
     error::Result,
     store::{Author, timed},
 };
@@ -52,6 +53,12 @@ impl RelationshipRow {
             from: self.valid_from,
             to: self.valid_to,
         }
+    }
+
+    /// Whether both its ends exist for somebody who sees these types.
+    #[must_use]
+    pub fn is_visible(&self, visible: &TypeScope) -> bool {
+        visible.covers(&self.source_type) && visible.covers(&self.target_type)
     }
 
     /// Whether it is not archived.
@@ -320,11 +327,12 @@ async fn set_status(
     Ok(rows)
 }
 
-/// The active edges around a card with the card at the other end, in order of type and name; those in force on the
-/// date, if one is given.
+/// The active edges around a card with the card at the other end, if that is `visible`, in order of type and name; those
+/// in force on the date, if one is given.
 pub async fn around(
     conn: &mut PgConnection,
     card: Uuid,
+    visible: &TypeScope,
     on: Option<NaiveDate>,
 ) -> Result<Vec<(RelationshipRow, super::routes::Other)>> {
     let edges = edge_rows!(
@@ -336,6 +344,7 @@ pub async fn around(
     )
     .fetch_all(&mut *conn)
     .await?;
+    let edges: Vec<RelationshipRow> = edges.into_iter().filter(|edge| edge.is_visible(visible)).collect();
     let ids: Vec<Uuid> = edges
         .iter()
         .map(|e| if e.source_id == card { e.target_id } else { e.source_id })

@@ -15,12 +15,13 @@ use super::{
     client::Client,
     login::begin,
     password::{new_password, required_secret},
+    users::may_administer,
     view::{LoginAnswer, by, limited, logged_in, uncached, useless},
 };
 use crate::{
     app::AppState,
     auth::{
-        Allowed, password, right, secret,
+        Allowed, Principal, password, right, secret,
         store::{self, Purpose},
         user::{Status, User, take_name},
     },
@@ -61,7 +62,7 @@ pub async fn create_invite_link(
     caller: Allowed<right::ManageUsers>,
     Path(id): Path<Uuid>,
 ) -> Result<Response> {
-    create(&state, caller.0.user_id, id, Purpose::Invite).await
+    create(&state, &caller.0, id, Purpose::Invite).await
 }
 
 /// Make a password reset
@@ -81,15 +82,17 @@ pub async fn create_reset_link(
     caller: Allowed<right::ManageUsers>,
     Path(id): Path<Uuid>,
 ) -> Result<Response> {
-    create(&state, caller.0.user_id, id, Purpose::Reset).await
+    create(&state, &caller.0, id, Purpose::Reset).await
 }
 
-async fn create(state: &AppState, actor: Uuid, id: Uuid, purpose: Purpose) -> Result<Response> {
+async fn create(state: &AppState, caller: &Principal, id: Uuid, purpose: Purpose) -> Result<Response> {
+    let actor = caller.user_id;
     let now = state.clock.now();
     let (token, expires_at) = transaction(&state.db, |conn, _| {
         Box::pin(async move {
             let user = store::lock_user(conn, id).await?.filter(|u| u.deleted_at.is_none());
             let user = user.ok_or_else(|| Error::not_found("user", id))?;
+            may_administer(conn, caller, &user).await?;
             let (action, refusal) = match purpose {
                 Purpose::Invite => (
                     "invite_link_created",
@@ -207,7 +210,7 @@ async fn accept(state: &AppState, client: &Client, request: AcceptInvite) -> Res
     .await?;
     state.sessions.forget_user(id);
     state.tail.wrote();
-    logged_in(state, &user, session, &token, request.cookie == Some(true))
+    logged_in(state, &user, session, &token, request.cookie == Some(true)).await
 }
 
 /// The secret of a reset link and the new password.

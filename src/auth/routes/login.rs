@@ -119,7 +119,7 @@ async fn check(state: &AppState, caller: &Authentication, client: &Client, reque
         let Some((user, session, token)) = begun else { continue };
         state.tail.wrote();
         renew_hash(state, &user, request.password, &hash).await;
-        return logged_in(state, &user, session, &token, request.cookie == Some(true));
+        return logged_in(state, &user, session, &token, request.cookie == Some(true)).await;
     }
     Err(Error::new(
         Code::InvalidCredentials,

@@ -34,8 +34,9 @@ pub async fn get_me(State(state): State<AppState>, caller: Principal, headers: H
     let user = store::find_user(&mut conn, caller.user_id)
         .await?
         .ok_or_else(|| Error::not_found("user", caller.user_id))?;
+    let granted = store::grant(&mut conn, &user.roles).await?;
     drop(conn);
-    validated(&headers, Some(user.version), &ProfileView::from(user))
+    validated(&headers, Some(user.version), &ProfileView::new(user, &granted))
 }
 
 /// What one may change of oneself.
@@ -72,19 +73,21 @@ pub async fn update_me(
     fields.done()?;
     let now = state.clock.now();
     let (id, request) = (caller.user_id, &request);
-    let user = transaction(&state.db, |conn, _| {
+    let (user, granted) = transaction(&state.db, |conn, _| {
         Box::pin(async move {
             let before = store::lock_user(conn, id)
                 .await?
                 .ok_or_else(|| Error::not_found("user", id))?;
             if_match.check(before.version)?;
             let after = apply(before.clone(), request)?;
-            store::save_user(conn, &by(id), "updated", &before, after, now).await
+            let user = store::save_user(conn, &by(id), "updated", &before, after, now).await?;
+            let granted = store::grant(conn, &user.roles).await?;
+            Ok((user, granted))
         })
     })
     .await?;
     state.tail.wrote();
-    validated(&HeaderMap::new(), Some(user.version), &ProfileView::from(user))
+    validated(&HeaderMap::new(), Some(user.version), &ProfileView::new(user, &granted))
 }
 
 fn apply(mut user: User, request: &UpdateProfile) -> Result<User> {

@@ -6,6 +6,7 @@ mod login;
 mod me;
 mod password;
 mod refresh;
+mod roles;
 mod sessions;
 mod users;
 mod view;
@@ -35,6 +36,12 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(users::actions::deactivate_user))
         .routes(routes!(users::actions::anonymize_user))
         .routes(routes!(users::actions::unlock_user))
+        .routes(routes!(roles::read::list_roles, roles::write::create_role))
+        .routes(routes!(
+            roles::read::get_role,
+            roles::write::update_role,
+            roles::write::delete_role
+        ))
         .routes(routes!(links::create_invite_link))
         .routes(routes!(links::create_reset_link))
 }

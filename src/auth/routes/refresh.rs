@@ -67,7 +67,7 @@ pub async fn refresh(State(state): State<AppState>, PresentedToken(presented): P
     };
     let error = match (rotation, user) {
         (Rotation::Renewed { session_id, token, .. }, Some(user)) => {
-            return logged_in(&state, &user, session_id, &token, presented.as_cookie);
+            return logged_in(&state, &user, session_id, &token, presented.as_cookie).await;
         }
         (Rotation::Reused { session_id }, _) => {
             state.sessions.forget(session_id);

@@ -15,13 +15,38 @@ use super::client::{self, Client};
 use crate::{
     app::AppState,
     auth::{
-        Permission, Role,
-        user::{self, Status, User},
+        Granted, Permission, RateLimits, Rights, RoleName, store,
+        user::{Status, User},
     },
     error::{Code, Error, Result},
     http::rate_limit::{self, Class},
     store::Author,
 };
+
+/// Card types that somebody's rights cover, by name; `*` alone stands for all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({"view": ["*"], "create": ["Application"], "edit": ["Application", "Interface"], "delete": []}))]
+pub struct RightsView {
+    /// Cards that exist for them.
+    pub view: Vec<String>,
+    /// Cards they may create.
+    pub create: Vec<String>,
+    /// Cards they may change, and whose outgoing relationships they may make and change.
+    pub edit: Vec<String>,
+    /// Cards they may delete and restore, and whose outgoing relationships they may delete.
+    pub delete: Vec<String>,
+}
+
+impl From<&Rights> for RightsView {
+    fn from(rights: &Rights) -> Self {
+        Self {
+            view: rights.view.to_names(),
+            create: rights.create.to_names(),
+            edit: rights.edit.to_names(),
+            delete: rights.delete.to_names(),
+        }
+    }
+}
 
 /// A person, as administrators see them.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -35,9 +60,11 @@ pub struct UserView {
     /// Whether they can log in.
     pub status: Status,
     /// Their roles.
-    pub roles: Vec<Role>,
-    /// Everything their roles allow.
+    pub roles: Vec<RoleName>,
+    /// Everything their roles allow, those included that hold for some card types only.
     pub permissions: Vec<Permission>,
+    /// For which card types.
+    pub rights: RightsView,
     /// Their organisation.
     pub org_id: Option<Uuid>,
     /// Counts the changes.
@@ -53,14 +80,16 @@ pub struct UserView {
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
-impl From<&User> for UserView {
-    fn from(user: &User) -> Self {
+impl UserView {
+    /// The person, with what their roles allow.
+    pub fn new(user: &User, granted: &Granted) -> Self {
         Self {
             id: user.id,
             email: user.email.clone(),
             name: user.name.clone(),
             status: user.status,
-            permissions: user::permissions(&user.roles),
+            permissions: granted.rights.permissions.iter().copied().collect(),
+            rights: RightsView::from(&*granted.rights),
             roles: user.roles.clone(),
             org_id: user.org_id,
             version: user.version,
@@ -80,12 +109,17 @@ pub struct ProfileView {
     pub user: UserView,
     /// Settings of the person's own programs.
     pub preferences: Map<String, Value>,
+    /// Quotas of their own, in place of the installation's; absent when they have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limits: Option<RateLimits>,
 }
 
-impl From<User> for ProfileView {
-    fn from(user: User) -> Self {
+impl ProfileView {
+    /// The person, with what their roles allow.
+    pub fn new(user: User, granted: &Granted) -> Self {
         Self {
-            user: UserView::from(&user),
+            user: UserView::new(&user, granted),
+            rate_limits: (!granted.rate_limits.is_empty()).then_some(granted.rate_limits),
             preferences: user.preferences,
         }
     }
@@ -101,9 +135,11 @@ pub struct LoggedInUser {
     /// Their name.
     pub name: String,
     /// Their roles.
-    pub roles: Vec<Role>,
-    /// Everything their roles allow.
+    pub roles: Vec<RoleName>,
+    /// Everything their roles allow, those included that hold for some card types only.
     pub permissions: Vec<Permission>,
+    /// For which card types: enough to hide what would be refused.
+    pub rights: RightsView,
 }
 
 /// A log-in, or its renewal.
@@ -123,13 +159,16 @@ pub struct LoginAnswer {
 }
 
 /// The answer that hands out the tokens of a session.
-pub fn logged_in(
+pub async fn logged_in(
     state: &AppState,
     user: &User,
     session: Uuid,
     refresh_token: &str,
     as_cookie: bool,
 ) -> Result<Response> {
+    let mut conn = state.db.acquire().await?;
+    let granted = store::grant(&mut conn, &user.roles).await?;
+    drop(conn);
     let answer = LoginAnswer {
         access_token: state.tokens.issue(user, session, state.clock.now())?,
         refresh_token: (!as_cookie).then(|| refresh_token.to_owned()),
@@ -139,7 +178,8 @@ pub fn logged_in(
             id: user.id,
             email: user.email.clone(),
             name: user.name.clone(),
-            permissions: user::permissions(&user.roles),
+            permissions: granted.rights.permissions.iter().copied().collect(),
+            rights: RightsView::from(&*granted.rights),
             roles: user.roles.clone(),
         },
     };

@@ -3,11 +3,16 @@
 
 mod failures;
 mod links;
+mod roles;
 mod sessions;
 mod users;
 
 pub use failures::{clear_failures, lock_out, release_try, reserve_try, sweep_failures, unlock};
 pub use links::{Purpose, StoredLink, find_link, replace_link, use_link, void_links};
+pub use roles::{
+    count_all_bearers, count_bearers, delete_role, find_role, grant, hold_roles, insert_role, load_roles, lock_role,
+    name_taken, save_role,
+};
 pub use sessions::{
     NewSession, Rotation, SessionFilter, SessionRow, find_standing, forget_devices, insert_session, list_sessions,
     note_activity, revoke_other_sessions, revoke_session, rotate, session_of_refresh_token,

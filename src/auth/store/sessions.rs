@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     auth::{
         refresh::{self, Decision, Presented},
-        role::Role,
+        role::RoleName,
         secret,
         session::Standing,
         user::Status,
@@ -98,11 +98,14 @@ pub async fn find_standing(conn: &mut PgConnection, session: Uuid) -> Result<Opt
          from sessions s join users u on u.id = s.user_id where s.id = $1",
         session
     )
-    .fetch_optional(conn)
+    .fetch_optional(&mut *conn)
     .await?;
-    Ok(row.map(|row| Standing {
+    let Some(row) = row else { return Ok(None) };
+    let mut roles: Vec<RoleName> = row.roles.into_iter().map(RoleName::new).collect();
+    roles.sort_unstable();
+    Ok(Some(Standing {
         user_id: row.user_id,
-        roles: row.roles.iter().filter_map(|name| Role::parse(name)).collect(),
+        granted: super::grant(conn, &roles).await?,
         alive: row.revoked_at.is_none() && row.deleted_at.is_none() && row.status == Status::Active.name(),
         expires_at: row.expires_at,
     }))

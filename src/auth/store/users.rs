@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     auth::{
-        role::Role,
+        role::RoleName,
         user::{self, Status, User},
     },
     error::{Code, Error, Result},
@@ -43,7 +43,7 @@ impl From<Row> for User {
             name: row.name,
             // The table's own check allows no other.
             status: Status::parse(&row.status).unwrap_or(Status::Deactivated),
-            roles: row.roles.iter().filter_map(|name| Role::parse(name)).collect(),
+            roles: sorted(row.roles),
             org_id: row.org_id,
             preferences: row.preferences.0,
             version: row.version,
@@ -187,7 +187,7 @@ pub struct NewUser {
     /// Their name.
     pub name: String,
     /// What they may do.
-    pub roles: Vec<Role>,
+    pub roles: Vec<RoleName>,
     /// Their organisation.
     pub org_id: Option<Uuid>,
     /// With one they are active, without they are invited.
@@ -310,8 +310,14 @@ pub async fn keep_an_admin(conn: &mut PgConnection, leaving: Uuid) -> Result<()>
     if others { Ok(()) } else { Err(user::last_admin()) }
 }
 
-fn names(roles: &[Role]) -> Vec<String> {
-    roles.iter().map(|role| role.name().to_owned()).collect()
+fn names(roles: &[RoleName]) -> Vec<String> {
+    roles.iter().map(|role| role.as_str().to_owned()).collect()
+}
+
+fn sorted(names: Vec<String>) -> Vec<RoleName> {
+    let mut roles: Vec<RoleName> = names.into_iter().map(RoleName::new).collect();
+    roles.sort_unstable();
+    roles
 }
 
 /// Which people a list shows.
@@ -320,7 +326,7 @@ pub struct UserFilter {
     /// Part of the name or address.
     pub search: Option<String>,
     /// Having this role.
-    pub role: Option<Role>,
+    pub role: Option<RoleName>,
     /// Having this status.
     pub status: Option<Status>,
     /// None: those that are not deleted; some: only those that are, or are not.
@@ -431,8 +437,11 @@ fn filtered(query: &mut QueryBuilder<Postgres>, filter: &UserFilter) {
         Deleted::Only => _ = query.push(" and deleted_at is not null"),
         Deleted::Include => {}
     }
-    if let Some(role) = filter.role {
-        query.push(" and ").push_bind(role.name()).push(" = any (roles)");
+    if let Some(role) = &filter.role {
+        query
+            .push(" and roles @> array[")
+            .push_bind(role.as_str().to_owned())
+            .push("]");
     }
     if let Some(status) = filter.status {
         query.push(" and status = ").push_bind(status.name());

@@ -89,10 +89,18 @@ impl<'s> Question<'s> {
     pub fn view(&self, fields: &mut Fields) -> View {
         let date = fields.date("target_date");
         let include_absent = fields.boolean("include_absent");
+        self.view_on(
+            date.unwrap_or_else(|| self.state.clock.today()),
+            include_absent.unwrap_or(false),
+        )
+    }
+
+    /// What the asker may see, on a date.
+    pub fn view_on(&self, date: chrono::NaiveDate, include_absent: bool) -> View {
         View {
-            include_absent: include_absent.unwrap_or(false),
+            include_absent,
             visible: self.visible.clone(),
-            ..View::on(date.unwrap_or_else(|| self.state.clock.today()))
+            ..View::on(date)
         }
     }
 

@@ -13,12 +13,9 @@ use crate::{
     app::AppState,
     auth::{Allowed, right},
     error::{Result, ViolationCode},
-    graph::{
-        View,
-        question::{
-            DEFAULT_LIMIT, MAX_LIMIT, Predicate,
-            diff::{self, Diff, Params},
-        },
+    graph::question::{
+        DEFAULT_LIMIT, MAX_LIMIT, Predicate,
+        diff::{self, Diff, Params},
     },
     http::{
         extract::{JsonObject, NoQuery},
@@ -82,12 +79,9 @@ pub async fn diff_dates(
     let limit = fields.integer("limit", 1, MAX_LIMIT as i64);
     fields.done()?;
     let types = question.type_set(&types);
+    let [before, after] = [from, to].map(|date| question.view_on(date, include_absent));
     question
         .answer(&headers, "diff", Reach::Everything, move |graph| {
-            let [before, after] = [from, to].map(|date| View {
-                include_absent,
-                ..View::on(date)
-            });
             let filter = filter.as_ref().map(|condition| matcher(condition, to));
             let params = Params {
                 types,

@@ -5,10 +5,11 @@ use uuid::Uuid;
 
 use super::{Done, Status, own_id, read_edge};
 use crate::{
+    auth::Permission,
     card::{self, CardDraft},
     error::{Code, Error, Result},
     http::etag::IfMatch,
-    landscape::{NewEdge, Reference, Writer, reference, siblings},
+    landscape::{NewEdge, Reference, Writer, siblings},
     metamodel::parse_path,
     relationship::{self, EdgeDraft, RelationshipRow},
 };
@@ -35,7 +36,7 @@ pub(super) async fn upsert_card(
     if let Some((path, card_type)) = path.zip(body.get("type").and_then(Value::as_str)) {
         if path.len() > 1 {
             let above = crate::metamodel::format_path(&path[..path.len() - 1]);
-            parent = reference::resolve_name(writer.conn, card_type, &above).await?;
+            parent = writer.find_named(card_type, &above).await?;
         }
         if path.len() == 1 || parent.is_some() {
             body.insert("name".into(), json!(path[path.len() - 1]));
@@ -71,7 +72,10 @@ pub(super) async fn upsert_card(
 async fn merge_card(writer: &mut Writer<'_>, existing: Uuid, mut body: Map<String, Value>) -> Result<Done> {
     let path = path_of(&body);
     let found = card::store::find_card(writer.conn, existing).await?;
-    let found = found.ok_or_else(|| Error::not_found("card", existing))?;
+    let found = found
+        .filter(|card| writer.sees(&card.card_type))
+        .ok_or_else(|| Error::not_found("card", existing))?;
+    writer.require(Permission::Edit, &found.card_type)?;
     // A path says where the card is, not what it is to be called.
     if let Some(path) = path {
         let name = if path.len() > 1 { &found.name } else { &path[0] };
@@ -102,7 +106,8 @@ async fn find_existing(
 ) -> Result<Option<Uuid>> {
     if let Some(id) = id {
         let found = card::store::find_card(writer.conn, id).await?;
-        return Ok(found.filter(|c| c.deleted_at.is_none()).map(|c| c.id));
+        let found = found.filter(|c| c.deleted_at.is_none() && writer.sees(&c.card_type));
+        return Ok(found.map(|c| c.id));
     }
     let external = body
         .get("attributes")
@@ -127,7 +132,7 @@ async fn find_existing(
     ) else {
         return Ok(None);
     };
-    reference::resolve_name(writer.conn, card_type, name).await
+    writer.find_named(card_type, name).await
 }
 
 /// Creates the relationship, or merges the given fields into the one with the same ends, type and `valid_from`.
@@ -162,10 +167,12 @@ pub(super) async fn upsert_edge(
 
 async fn find_edge(writer: &mut Writer<'_>, edge: &NewEdge) -> Result<Option<RelationshipRow>> {
     let all = relationship::store::active_between(writer.conn, edge.source, &edge.edge_type, edge.target).await?;
-    Ok(all.into_iter().find(|e| e.valid_from == edge.draft.validity.from))
+    let same = |e: &RelationshipRow| e.valid_from == edge.draft.validity.from && e.is_visible(writer.visible());
+    Ok(all.into_iter().find(same))
 }
 
 async fn merge_edge(writer: &mut Writer<'_>, same: RelationshipRow, given: &Map<String, Value>) -> Result<Done> {
+    writer.require(Permission::Edit, &same.source_type)?;
     // Without a lock when nothing would change: the common case of loading the same data again.
     let own = Value::Object(EdgeDraft::from(&same).to_body());
     let mut merged = own.clone();
@@ -179,6 +186,7 @@ async fn merge_edge(writer: &mut Writer<'_>, same: RelationshipRow, given: &Map<
 
 /// Finds a taken name, id or external id before the database does: a failed statement would end the whole batch.
 pub(super) async fn refuse_taken(writer: &mut Writer<'_>, draft: &CardDraft) -> Result<()> {
+    writer.require(Permission::Create, &draft.card_type)?;
     if !crate::metamodel::hierarchical(&draft.card_type) {
         let holders = card::store::find_named(writer.conn, &draft.card_type, &draft.name_key).await?;
         if let Some(holder) = holders.first() {
@@ -187,7 +195,7 @@ pub(super) async fn refuse_taken(writer: &mut Writer<'_>, draft: &CardDraft) -> 
     }
     for (system, id) in draft.external_ids() {
         if let Some(holder) = card::store::find_by_external_id(writer.conn, &system, &id).await? {
-            return Err(card::store::external_id_taken(holder, &system, &id));
+            return Err(card::store::external_id_taken(&holder, writer.visible(), &system, &id));
         }
     }
     Ok(())

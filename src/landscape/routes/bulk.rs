@@ -79,13 +79,13 @@ async fn bulk(
     let batch = BulkRequest::read(body)?;
     let author = request.author(batch.reason.clone());
     let attempts = AtomicU32::new(0);
-    let (author, batch, attempts) = (&author, &batch, &attempts);
+    let (author, batch, attempts, caller) = (&author, &batch, &attempts, &allowed.0);
     let answer = request
         .run(state, &sent, |conn, _| {
             Box::pin(async move {
                 bulk::queue(conn, attempts.fetch_add(1, Ordering::Relaxed)).await?;
-                let mut writer = Writer::new(state, conn, author);
-                let report: BulkReport = batch.run(&mut writer, &allowed.0).await?;
+                let mut writer = Writer::new(state, conn, author, caller);
+                let report: BulkReport = batch.run(&mut writer, caller).await?;
                 writer.finish().await?;
                 Answer::json(StatusCode::OK, &report)
             })

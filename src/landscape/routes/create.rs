@@ -102,12 +102,11 @@ pub fn change_reason(body: &mut Map<String, Value>) -> Result<Option<String>> {
 )]
 pub async fn create_card(
     State(state): State<AppState>,
-    allowed: Allowed<right::Create>,
+    Allowed(caller, _): Allowed<right::Create>,
     request: WriteRequest,
     _: NoQuery,
     JsonObject(body): JsonObject,
 ) -> Result<Answer> {
-    let _ = allowed;
     let sent = Value::Object(body.clone());
     let metamodel = state.metamodel.load_full();
     let mut fields = Fields::new(body);
@@ -116,11 +115,11 @@ pub async fn create_card(
     let draft = CardDraft::read(&metamodel, &mut fields);
     fields.done()?;
     let on = state.clock.today();
-    let (state, author, draft, edges) = (&state, &author, &draft, &edges);
+    let (state, author, caller, draft, edges) = (&state, &author, &caller, &draft, &edges);
     let outcome = request
         .run(state, &sent, |conn, _| {
             Box::pin(async move {
-                let mut writer = Writer::new(state, conn, author);
+                let mut writer = Writer::new(state, conn, author, caller);
                 let row = writer.create_card(None, draft).await?;
                 let mut made = Vec::new();
                 for (index, (edge_type, other, outgoing, edge)) in edges.iter().enumerate() {

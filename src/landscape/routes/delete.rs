@@ -65,18 +65,18 @@ fn reason(text: Option<String>) -> Result<Option<String>> {
 )]
 pub async fn delete_card(
     State(state): State<AppState>,
-    _: Allowed<right::Delete>,
+    Allowed(caller, _): Allowed<right::Delete>,
     request: WriteRequest,
     demand: IfMatch,
     Path(id): Path<Uuid>,
     Query(parameters): Query<DeleteParameters>,
 ) -> Result<Answer> {
     let author = request.author(reason(parameters.change_reason)?);
-    let (state, author) = (&state, &author);
+    let (state, author, caller) = (&state, &author, &caller);
     let answer = request
         .run(state, &json!(null), |conn, _| {
             Box::pin(async move {
-                let mut writer = Writer::new(state, conn, author);
+                let mut writer = Writer::new(state, conn, author, caller);
                 let card = writer.lock_card(id, IfMatch::Any).await?;
                 demand.required()?.check(card.version)?;
                 let report = writer.delete_card(&card).await?;
@@ -105,18 +105,18 @@ pub async fn delete_card(
 )]
 pub async fn restore_card(
     State(state): State<AppState>,
-    _: Allowed<right::Delete>,
+    Allowed(caller, _): Allowed<right::Delete>,
     request: WriteRequest,
     Path(id): Path<Uuid>,
     Query(parameters): Query<RestoreParameters>,
 ) -> Result<Answer> {
     let force = parameters.force.unwrap_or(false);
     let author = request.author(reason(parameters.change_reason)?);
-    let (state, author) = (&state, &author);
+    let (state, author, caller) = (&state, &author, &caller);
     let answer = request
         .run(state, &json!(null), |conn, _| {
             Box::pin(async move {
-                let mut writer = Writer::new(state, conn, author);
+                let mut writer = Writer::new(state, conn, author, caller);
                 let report = writer.restore_card(id, force).await?;
                 writer.finish().await?;
                 Answer::json(StatusCode::OK, &report)

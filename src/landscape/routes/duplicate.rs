@@ -49,7 +49,7 @@ pub struct DuplicateCard {
 )]
 pub async fn duplicate_card(
     State(state): State<AppState>,
-    _: Allowed<right::Create>,
+    Allowed(caller, _): Allowed<right::Create>,
     request: WriteRequest,
     Path(id): Path<Uuid>,
     _: NoQuery,
@@ -65,14 +65,14 @@ pub async fn duplicate_card(
         None
     };
     fields.done()?;
-    let (state, author, name) = (&state, &author, &name);
+    let (state, author, caller, name) = (&state, &author, &caller, &name);
     let outcome = request
         .run(state, &sent, |conn, _| {
             Box::pin(async move {
-                let mut writer = Writer::new(state, conn, author);
+                let mut writer = Writer::new(state, conn, author, caller);
                 let original = card::store::find_card(writer.conn(), id)
                     .await?
-                    .filter(|c| c.deleted_at.is_none());
+                    .filter(|c| c.deleted_at.is_none() && caller.visible().covers(&c.card_type));
                 let original = original.ok_or_else(|| Error::not_found("card", id))?;
                 let mut draft = CardDraft::from(&original);
                 draft.name = match name {

@@ -87,6 +87,8 @@ fn answer(status: StatusCode, row: RelationshipRow) -> Result<Answer> {
 }
 
 /// Create a relationship
+///
+/// It belongs to its source: it takes the right to edit cards of the source's type, and to view both ends.
 #[utoipa::path(
     post, path = "/relationships", tag = "Relationships", operation_id = "create_relationship",
     request_body = RelationshipBody,
@@ -96,11 +98,11 @@ fn answer(status: StatusCode, row: RelationshipRow) -> Result<Answer> {
         (status = 409, description = "The same edge exists, or a cardinality would break; details name the edge in the way"),
         (status = 422, description = "Not allowed between these types, a self-edge, a cycle, or cost shares above 1"),
     ),
-    security(("access_token" = [])), extensions(("x-permission" = json!("create")))
+    security(("access_token" = [])), extensions(("x-permission" = json!("edit")))
 )]
 pub async fn create_relationship(
     State(state): State<AppState>,
-    _: Allowed<right::Create>,
+    Allowed(caller, _): Allowed<right::Edit>,
     request: WriteRequest,
     _: NoQuery,
     JsonObject(body): JsonObject,
@@ -108,11 +110,11 @@ pub async fn create_relationship(
     let sent = Value::Object(body.clone());
     let mut body = body;
     let author = request.author(change_reason(&mut body)?);
-    let (state, author, body) = (&state, &author, &body);
+    let (state, author, caller, body) = (&state, &author, &caller, &body);
     let answer = request
         .run(state, &sent, |conn, _| {
             Box::pin(async move {
-                let mut writer = Writer::new(state, conn, author);
+                let mut writer = Writer::new(state, conn, author, caller);
                 let edge = read_edge(&mut writer, body.clone(), &[]).await?;
                 let row = writer.create_relationship(&edge).await?;
                 writer.finish().await?;
@@ -143,7 +145,7 @@ pub async fn create_relationship(
 )]
 pub async fn patch_relationship(
     State(state): State<AppState>,
-    _: Allowed<right::Edit>,
+    Allowed(caller, _): Allowed<right::Edit>,
     request: WriteRequest,
     demand: IfMatch,
     Path(id): Path<Uuid>,
@@ -153,11 +155,11 @@ pub async fn patch_relationship(
     let sent = Value::Object(body.clone());
     let mut body = body;
     let author = request.author(change_reason(&mut body)?);
-    let (state, author, body) = (&state, &author, &body);
+    let (state, author, caller, body) = (&state, &author, &caller, &body);
     let answer = request
         .run(state, &sent, |conn, _| {
             Box::pin(async move {
-                let mut writer = Writer::new(state, conn, author);
+                let mut writer = Writer::new(state, conn, author, caller);
                 let before = writer.lock_relationship(id, demand).await?;
                 let (row, _) = writer.patch_relationship(before, body).await?;
                 writer.finish().await?;
@@ -186,18 +188,18 @@ pub async fn patch_relationship(
 )]
 pub async fn delete_relationship(
     State(state): State<AppState>,
-    _: Allowed<right::Delete>,
+    Allowed(caller, _): Allowed<right::Delete>,
     request: WriteRequest,
     demand: IfMatch,
     Path(id): Path<Uuid>,
     _: NoQuery,
 ) -> Result<Answer> {
     let author = request.author(None);
-    let (state, author) = (&state, &author);
+    let (state, author, caller) = (&state, &author, &caller);
     let answer = request
         .run(state, &Value::Null, |conn, _| {
             Box::pin(async move {
-                let mut writer = Writer::new(state, conn, author);
+                let mut writer = Writer::new(state, conn, author, caller);
                 let before = writer.lock_relationship(id, IfMatch::Any).await?;
                 demand.required()?.check(before.version)?;
                 writer.archive_relationship(&before).await?;

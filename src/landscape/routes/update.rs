@@ -50,7 +50,7 @@ fn answer(state: &AppState, status: StatusCode, row: CardRow) -> Result<Answer> 
 )]
 pub async fn put_card(
     State(state): State<AppState>,
-    allowed: Allowed<right::Edit>,
+    Allowed(caller, _): Allowed<right::Edit>,
     request: WriteRequest,
     demand: IfMatch,
     Path(id): Path<Uuid>,
@@ -63,20 +63,24 @@ pub async fn put_card(
     let author = request.author(fields.text("change_reason", 500));
     let draft = CardDraft::read(&state.metamodel.load(), &mut fields);
     fields.done()?;
-    let (state, author, draft, allowed) = (&state, &author, &draft, &allowed);
+    let (state, author, draft, caller) = (&state, &author, &draft, &caller);
     let outcome = request
         .run(state, &sent, |conn, _| {
             Box::pin(async move {
-                let mut writer = Writer::new(state, conn, author);
+                let mut writer = Writer::new(state, conn, author, caller);
                 let answer = match card::store::lock_card(writer.conn(), id).await? {
                     None => {
-                        allowed.0.require(Permission::Create)?;
+                        caller.require_for(Permission::Create, &draft.card_type)?;
                         if let IfMatch::Version(version) = demand {
                             return Err(Error::new(Code::PreconditionFailed, "There is no such card")
                                 .with(json!({ "current_version": null, "given_version": version })));
                         }
                         let row = writer.create_card(Some(id), draft).await?;
                         answer(state, StatusCode::CREATED, row)?.located(format!("/api/v1/cards/{id}"))
+                    }
+                    Some(before) if !caller.visible().covers(&before.card_type) => {
+                        caller.require_for(Permission::Create, &draft.card_type)?;
+                        return Err(Error::new(Code::Conflict, "This id belongs to another card already").at("id"));
                     }
                     Some(before) => {
                         demand.required()?;
@@ -127,7 +131,7 @@ pub async fn put_card(
 )]
 pub async fn patch_card(
     State(state): State<AppState>,
-    _: Allowed<right::Edit>,
+    Allowed(caller, _): Allowed<right::Edit>,
     request: WriteRequest,
     demand: IfMatch,
     Path(id): Path<Uuid>,
@@ -144,11 +148,11 @@ pub async fn patch_card(
     check_id(&mut own, id);
     own.done()?;
     let author = request.author(change_reason(&mut body)?);
-    let (state, author, body) = (&state, &author, &body);
+    let (state, author, caller, body) = (&state, &author, &caller, &body);
     let outcome = request
         .run(state, &sent, |conn, _| {
             Box::pin(async move {
-                let mut writer = Writer::new(state, conn, author);
+                let mut writer = Writer::new(state, conn, author, caller);
                 let before = writer.lock_card(id, demand).await?;
                 let (row, _) = writer.patch_card(before, body).await?;
                 writer.finish().await?;

@@ -2,7 +2,6 @@
 //! metamodel's version, so that checks across types and rules stay true until it commits.
 
 mod card_types;
-mod listing;
 mod rule_body;
 mod rules;
 
@@ -16,7 +15,7 @@ use crate::{
     http::write::POSITION_HEADER,
 };
 
-pub use listing::list_in_memory;
+pub use crate::http::listing::list_in_memory;
 
 /// The routes of this room.
 pub fn routes() -> OpenApiRouter<AppState> {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     app::AppState,
-    auth::{Allowed, right},
+    auth::{Allowed, Principal, right},
     error::{Code, Error, Result, Violation},
     http::{
         etag::{IfMatch, validated},
@@ -75,13 +75,17 @@ pub struct Violator {
     pub violations: Vec<Violation>,
 }
 
-async fn try_out(conn: &mut PgConnection, rule: &Rule) -> Result<Trial> {
+/// Tries a rule on the cards that exist for the caller.
+async fn try_out(conn: &mut PgConnection, caller: &Principal, rule: &Rule) -> Result<Trial> {
     let mut trial = Trial {
         dry_run: true,
         checked: 0,
         violating: 0,
         examples: Vec::new(),
     };
+    if !caller.visible().covers(&rule.card_type) {
+        return Ok(trial);
+    }
     let mut after = Uuid::nil();
     loop {
         let cards = store::attributes_of(conn, &rule.card_type, after, BATCH).await?;
@@ -190,7 +194,7 @@ pub async fn get_rule(
 )]
 pub async fn create_rule(
     State(state): State<AppState>,
-    _: Allowed<right::ManageMetamodel>,
+    Allowed(caller, _): Allowed<right::ManageMetamodel>,
     request: WriteRequest,
     Query(parameters): Query<DryRun>,
     JsonObject(body): JsonObject,
@@ -200,7 +204,7 @@ pub async fn create_rule(
         let metamodel = store::load(&mut conn).await?;
         let (rule, _) = read(body, None, &metamodel)?;
         refuse_twin(&metamodel, &rule)?;
-        return Ok(Answer::json(StatusCode::OK, &try_out(&mut conn, &rule).await?)?.into_response());
+        return Ok(Answer::json(StatusCode::OK, &try_out(&mut conn, &caller, &rule).await?)?.into_response());
     }
     let (request, body) = (&request, &body);
     let answer = request
@@ -241,7 +245,7 @@ pub async fn create_rule(
 )]
 pub async fn update_rule(
     State(state): State<AppState>,
-    _: Allowed<right::ManageMetamodel>,
+    Allowed(caller, _): Allowed<right::ManageMetamodel>,
     if_match: IfMatch,
     request: WriteRequest,
     Path(id): Path<Uuid>,
@@ -258,7 +262,7 @@ pub async fn update_rule(
     if parameters.dry_run {
         let mut conn = state.db.acquire().await?;
         let (_, after, _) = change(&store::load(&mut conn).await?)?;
-        return Ok(Answer::json(StatusCode::OK, &try_out(&mut conn, &after).await?)?.into_response());
+        return Ok(Answer::json(StatusCode::OK, &try_out(&mut conn, &caller, &after).await?)?.into_response());
     }
     let (request, change) = (&request, &change);
     let answer = request

@@ -37,14 +37,17 @@ use crate::{
 )]
 pub async fn deactivate_user(
     State(state): State<AppState>,
-    _: Allowed<right::ManageUsers>,
+    Allowed(caller, _): Allowed<right::ManageUsers>,
     write: WriteRequest,
     if_match: IfMatch,
     Path(id): Path<Uuid>,
 ) -> Result<Answer> {
-    let change = &Change::new(&state, &write, if_match, id, "deactivated");
+    let change = &Change::new(&state, caller, &write, if_match, id, "deactivated");
     let work = write.run(&state, &Value::Null, |conn, _| {
-        Box::pin(async move { answer(&change.write(conn, |user| user.status = Status::Deactivated).await?) })
+        Box::pin(async move {
+            let user = change.write(conn, |user| user.status = Status::Deactivated).await?;
+            answer(conn, &user).await
+        })
     });
     change.done(&state, work.await)
 }
@@ -66,14 +69,17 @@ pub async fn deactivate_user(
 )]
 pub async fn anonymize_user(
     State(state): State<AppState>,
-    _: Allowed<right::ManageUsers>,
+    Allowed(caller, _): Allowed<right::ManageUsers>,
     write: WriteRequest,
     if_match: IfMatch,
     Path(id): Path<Uuid>,
 ) -> Result<Answer> {
-    let change = &Change::new(&state, &write, if_match, id, "anonymized");
+    let change = &Change::new(&state, caller, &write, if_match, id, "anonymized");
     let work = write.run(&state, &Value::Null, |conn, _| {
-        Box::pin(async move { answer(&change.forget(conn).await?) })
+        Box::pin(async move {
+            let user = change.forget(conn).await?;
+            answer(conn, &user).await
+        })
     });
     change.done(&state, work.await)
 }
@@ -92,18 +98,18 @@ pub async fn anonymize_user(
 )]
 pub async fn unlock_user(
     State(state): State<AppState>,
-    _: Allowed<right::ManageUsers>,
+    Allowed(caller, _): Allowed<right::ManageUsers>,
     write: WriteRequest,
     if_match: IfMatch,
     Path(id): Path<Uuid>,
 ) -> Result<Answer> {
-    let change = &Change::new(&state, &write, if_match, id, "unlocked");
+    let change = &Change::new(&state, caller, &write, if_match, id, "unlocked");
     let work = write.run(&state, &Value::Null, |conn, _| {
         Box::pin(async move {
             let user = change.lock(conn).await?;
             store::unlock(conn, &email_key(&user.email)).await?;
             store::log_user(conn, &change.author, id, change.action, user.version, &[]).await?;
-            answer(&user)
+            answer(conn, &user).await
         })
     });
     change.done(&state, work.await)

@@ -6,6 +6,7 @@ pub mod write;
 
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -13,10 +14,10 @@ use super::view::UserView;
 use crate::{
     app::AppState,
     auth::{
-        store,
+        Principal, RoleName, store,
         user::{User, email_key},
     },
-    error::{Code, Error, Result},
+    error::{Code, Error, Result, Violation, ViolationCode},
     http::{
         etag::IfMatch,
         write::{Answer, WriteRequest},
@@ -24,12 +25,38 @@ use crate::{
     store::Author,
 };
 
-fn answer(user: &User) -> Result<Answer> {
-    Ok(Answer::json(StatusCode::OK, &UserView::from(user))?.versioned(user.version))
+async fn answer(conn: &mut PgConnection, user: &User) -> Result<Answer> {
+    let granted = store::grant(conn, &user.roles).await?;
+    Ok(Answer::json(StatusCode::OK, &UserView::new(user, &granted))?.versioned(user.version))
+}
+
+/// Refuses a caller who would administer somebody who may do more than they may themselves: whoever can give such a
+/// person a new password, or take their roles away, has all that they have.
+pub async fn may_administer(conn: &mut PgConnection, caller: &Principal, user: &User) -> Result<()> {
+    let granted = store::grant(conn, &user.roles).await?;
+    caller.require_all_of(
+        &granted.rights,
+        "This user may do things that your own roles do not allow",
+    )
+}
+
+/// Refuses roles that are gone by now, and those that allow more than the caller may; those that remain cannot be
+/// renamed or deleted until the transaction ends.
+async fn may_give(conn: &mut PgConnection, caller: &Principal, roles: &[RoleName]) -> Result<()> {
+    if let Some(gone) = store::hold_roles(conn, roles).await?.first() {
+        let violation = Violation::new("roles", ViolationCode::NotInOptions, "there is no such role any more");
+        return Err(Error::validation(vec![violation.provided(&json!(gone))]));
+    }
+    let granted = store::grant(conn, roles).await?;
+    caller.require_all_of(
+        &granted.rights,
+        "Nobody can give roles that allow more than their own do",
+    )
 }
 
 /// A change of one user.
 struct Change {
+    caller: Principal,
     author: Author,
     if_match: IfMatch,
     id: Uuid,
@@ -38,8 +65,16 @@ struct Change {
 }
 
 impl Change {
-    fn new(state: &AppState, write: &WriteRequest, if_match: IfMatch, id: Uuid, action: &'static str) -> Self {
+    fn new(
+        state: &AppState,
+        caller: Principal,
+        write: &WriteRequest,
+        if_match: IfMatch,
+        id: Uuid,
+        action: &'static str,
+    ) -> Self {
         Self {
+            caller,
             author: write.author(None),
             if_match,
             id,
@@ -60,6 +95,7 @@ impl Change {
             .await?
             .filter(|user| user.deleted_at.is_none());
         let user = user.ok_or_else(|| Error::not_found("user", self.id))?;
+        may_administer(conn, &self.caller, &user).await?;
         self.if_match.check(user.version)?;
         Ok(user)
     }
@@ -69,6 +105,9 @@ impl Change {
         let before = self.lock(conn).await?;
         let mut after = before.clone();
         apply(&mut after);
+        if after.roles != before.roles {
+            may_give(conn, &self.caller, &after.roles).await?;
+        }
         if before.is_active_admin() && !after.is_active_admin() {
             store::keep_an_admin(conn, self.id).await?;
         }
@@ -97,6 +136,7 @@ impl Change {
         let before = store::lock_user(conn, self.id)
             .await?
             .ok_or_else(|| Error::not_found("user", self.id))?;
+        may_administer(conn, &self.caller, &before).await?;
         self.if_match.check(before.version)?;
         if before.is_active_admin() {
             store::keep_an_admin(conn, self.id).await?;

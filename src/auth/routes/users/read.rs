@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     app::AppState,
     auth::{
-        Allowed, Role, right,
+        Allowed, RoleBook, RoleName, right,
         routes::view::UserView,
         store::{self, Deleted, UserFilter, UserPlace, UserSort},
         user::Status,
@@ -45,10 +45,10 @@ pub struct UserParameters {
 }
 
 impl UserParameters {
-    fn check(&self) -> Result<(UserFilter, UserSort, bool)> {
+    fn check(&self, book: &RoleBook) -> Result<(UserFilter, UserSort, bool)> {
         let filter = UserFilter {
             search: self.search.clone().filter(|s| !s.is_empty()),
-            role: choice("role", self.role.as_deref(), &Role::ALL.map(|r| (r.name(), r)))?,
+            role: self.role.as_deref().map(|name| known_role(name, book)).transpose()?,
             status: choice("status", self.status.as_deref(), &Status::ALL.map(|s| (s.name(), s)))?,
             deleted: choice(
                 "deleted",
@@ -66,6 +66,18 @@ impl UserParameters {
         let descending = choice("order", self.order.as_deref(), &[("asc", false), ("desc", true)])?.unwrap_or(false);
         Ok((filter, sort, descending))
     }
+}
+
+fn known_role(name: &str, book: &RoleBook) -> Result<RoleName> {
+    let role = RoleName::new(name);
+    if book.knows(&role) {
+        return Ok(role);
+    }
+    let names = book.names();
+    let shown: Vec<&str> = names.iter().map(RoleName::as_str).collect();
+    Err(Error::invalid(format!("role must be one of {}", shown.join(", ")))
+        .at("role")
+        .with(json!({ "accepted": names })))
 }
 
 fn choice<T: Copy>(name: &'static str, value: Option<&str>, options: &[(&str, T)]) -> Result<Option<T>> {
@@ -94,7 +106,9 @@ pub async fn list_users(
     Query(Both(parameters, paging)): Query<Both<UserParameters, Paging>>,
 ) -> Result<Response> {
     let request = paging.validate()?;
-    let (filter, sort, descending) = parameters.check()?;
+    let mut conn = state.db.acquire().await?;
+    let book = store::load_roles(&mut conn).await?;
+    let (filter, sort, descending) = parameters.check(&book)?;
     let identity = list_identity(&["users", &format!("{filter:?} {sort:?} {descending}")]);
     let after = match &request.position {
         Place::Cursor(Some(cursor)) => Some(decode_cursor(&identity, cursor)?),
@@ -107,7 +121,6 @@ pub async fn list_users(
         limit: request.limit as i64 + 1,
         offset: request.offset() as i64,
     };
-    let mut conn = state.db.acquire().await?;
     let users = store::list_users(&mut conn, &filter, &place).await?;
     let total = if request.count {
         Some(store::count_users(&mut conn, &filter).await?)
@@ -119,7 +132,11 @@ pub async fn list_users(
         encode_cursor(&identity, &(sort.key(user), user.id))
     });
     let page = Page {
-        data: page.data.iter().map(UserView::from).collect(),
+        data: page
+            .data
+            .iter()
+            .map(|user| UserView::new(user, &book.grant(&user.roles)))
+            .collect(),
         pagination: page.pagination,
     };
     validated(&headers, None, &page)
@@ -145,6 +162,7 @@ pub async fn get_user(
     let user = store::find_user(&mut conn, id)
         .await?
         .ok_or_else(|| Error::not_found("user", id))?;
+    let granted = store::grant(&mut conn, &user.roles).await?;
     drop(conn);
-    validated(&headers, Some(user.version), &UserView::from(&user))
+    validated(&headers, Some(user.version), &UserView::new(&user, &granted))
 }

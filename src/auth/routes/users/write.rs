@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Change, answer};
+use super::{Change, answer, may_give};
 use crate::{
     app::AppState,
     auth::{
-        Allowed, Role, right,
+        Allowed, RoleBook, RoleName, right,
         routes::view::UserView,
         store::{self, NewUser},
         user::{Status, User, name_from, take_email, take_name, take_roles},
@@ -34,13 +34,13 @@ pub struct CreateUser {
     name: Option<String>,
     /// What the person may do; at least one.
     #[schema(min_items = 1)]
-    roles: Vec<Role>,
+    roles: Vec<RoleName>,
     /// The organisation they belong to.
     org_id: Option<Uuid>,
 }
 
 impl CreateUser {
-    fn read(object: Map<String, Value>) -> Result<Self> {
+    fn read(object: Map<String, Value>, book: &RoleBook) -> Result<Self> {
         let mut fields = Fields::new(object);
         for name in ["email", "roles"] {
             if !fields.has(name) {
@@ -50,7 +50,7 @@ impl CreateUser {
         refuse_null(&mut fields, &["email", "roles"]);
         let email = take_email(&mut fields, "email");
         let name = take_name(&mut fields, "name");
-        let roles = take_roles(&mut fields, "roles");
+        let roles = take_roles(&mut fields, "roles", book);
         let org_id = fields.uuid("org_id");
         fields.done()?;
         Ok(Self {
@@ -60,6 +60,11 @@ impl CreateUser {
             org_id,
         })
     }
+}
+
+async fn known_roles(state: &AppState) -> Result<RoleBook> {
+    let mut conn = state.db.acquire().await?;
+    store::load_roles(&mut conn).await
 }
 
 /// Null is not a value for these.
@@ -85,14 +90,14 @@ fn refuse_null(fields: &mut Fields, names: &[&str]) {
 )]
 pub async fn create_user(
     State(state): State<AppState>,
-    _: Allowed<right::ManageUsers>,
+    Allowed(caller, _): Allowed<right::ManageUsers>,
     write: WriteRequest,
     JsonObject(body): JsonObject,
 ) -> Result<Answer> {
     let sent = Value::Object(body.clone());
-    let request = CreateUser::read(body)?;
+    let request = CreateUser::read(body, &known_roles(&state).await?)?;
     let (author, now) = (write.author(None), state.clock.now());
-    let (request, author) = (&request, &author);
+    let (request, author, caller) = (&request, &author, &caller);
     let work = write.run(&state, &sent, |conn, _| {
         Box::pin(async move {
             let CreateUser {
@@ -102,6 +107,7 @@ pub async fn create_user(
                 org_id,
             } = request.clone();
             let name = name.unwrap_or_else(|| name_from(&email));
+            may_give(conn, caller, &roles).await?;
             let user = store::create_user(
                 conn,
                 author,
@@ -115,7 +121,8 @@ pub async fn create_user(
                 now,
             )
             .await?;
-            Ok(Answer::json(StatusCode::CREATED, &UserView::from(&user))?
+            let granted = store::grant(conn, &user.roles).await?;
+            Ok(Answer::json(StatusCode::CREATED, &UserView::new(&user, &granted))?
                 .versioned(user.version)
                 .located(format!("/api/v1/admin/users/{}", user.id)))
         })
@@ -144,7 +151,7 @@ pub struct UpdateUser {
     name: Option<String>,
     /// All roles from now on.
     #[schema(min_items = 1)]
-    roles: Option<Vec<Role>>,
+    roles: Option<Vec<RoleName>>,
     /// The organisation; null removes.
     org_id: Option<Uuid>,
     #[schema(ignore)]
@@ -154,14 +161,14 @@ pub struct UpdateUser {
 }
 
 impl UpdateUser {
-    fn read(object: Map<String, Value>) -> Result<Self> {
+    fn read(object: Map<String, Value>, book: &RoleBook) -> Result<Self> {
         let mut fields = Fields::new(object);
         refuse_null(&mut fields, &["email", "name", "roles", "status"]);
         let clears_org = fields.is_null("org_id");
         let request = Self {
             email: take_email(&mut fields, "email"),
             name: take_name(&mut fields, "name"),
-            roles: take_roles(&mut fields, "roles"),
+            roles: take_roles(&mut fields, "roles", book),
             org_id: fields.uuid("org_id"),
             clears_org,
             status: fields.choice(
@@ -173,6 +180,7 @@ impl UpdateUser {
             "id",
             "version",
             "permissions",
+            "rights",
             "created_at",
             "updated_at",
             "last_login_at",
@@ -226,17 +234,20 @@ impl UpdateUser {
 )]
 pub async fn update_user(
     State(state): State<AppState>,
-    _: Allowed<right::ManageUsers>,
+    Allowed(caller, _): Allowed<right::ManageUsers>,
     write: WriteRequest,
     if_match: IfMatch,
     Path(id): Path<Uuid>,
     JsonObject(body): JsonObject,
 ) -> Result<Answer> {
     let sent = Value::Object(body.clone());
-    let request = UpdateUser::read(body)?;
-    let (change, request) = (&Change::new(&state, &write, if_match, id, "updated"), &request);
+    let request = UpdateUser::read(body, &known_roles(&state).await?)?;
+    let (change, request) = (&Change::new(&state, caller, &write, if_match, id, "updated"), &request);
     let work = write.run(&state, &sent, |conn, _| {
-        Box::pin(async move { answer(&change.write(conn, |user| request.apply(user)).await?) })
+        Box::pin(async move {
+            let user = change.write(conn, |user| request.apply(user)).await?;
+            answer(conn, &user).await
+        })
     });
     change.done(&state, work.await)
 }
@@ -257,12 +268,12 @@ pub async fn update_user(
 )]
 pub async fn delete_user(
     State(state): State<AppState>,
-    _: Allowed<right::ManageUsers>,
+    Allowed(caller, _): Allowed<right::ManageUsers>,
     write: WriteRequest,
     if_match: IfMatch,
     Path(id): Path<Uuid>,
 ) -> Result<Answer> {
-    let change = &Change::new(&state, &write, if_match, id, "deleted");
+    let change = &Change::new(&state, caller, &write, if_match, id, "deleted");
     let work = write.run(&state, &Value::Null, |conn, _| {
         Box::pin(async move {
             change.write(conn, |user| user.deleted_at = Some(change.now)).await?;
