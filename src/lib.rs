@@ -40,3 +40,4 @@ pub mod relationship;
 pub mod seed;
 pub mod store;
 pub mod telemetry;
+pub mod text;
