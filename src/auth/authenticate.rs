@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
+    limits::RateLimits,
     principal::{Authentication, Principal},
     rights::Rights,
     session::{Remembered, Standing},
@@ -62,6 +63,7 @@ async fn verdict(state: &AppState, headers: &HeaderMap) -> Authentication {
                 session_id: claims.sid,
                 rights: Arc::new(Rights::of(&standing.roles)),
                 roles: standing.roles,
+                rate_limits: RateLimits::default(),
             })
         }
         _ => Authentication::Invalid("revoked"),

@@ -7,6 +7,7 @@
 
 pub mod attempt;
 mod authenticate;
+mod limits;
 pub mod lockout;
 pub mod password;
 mod principal;
@@ -21,6 +22,7 @@ mod token;
 pub mod user;
 
 pub use authenticate::authenticate;
+pub use limits::{RateLimit, RateLimits};
 pub use principal::{Allowed, Authentication, Principal};
 pub use rights::{Rights, TypeScope};
 pub use role::{Permission, Role, right};

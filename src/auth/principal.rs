@@ -8,6 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    limits::RateLimits,
     rights::{Rights, TypeScope},
     role::{Permission, Role, right::Right},
 };
@@ -27,6 +28,8 @@ pub struct Principal {
     pub roles: Vec<Role>,
     /// What they may do at this moment.
     pub rights: Arc<Rights>,
+    /// Quotas of their own, in place of the installation's.
+    pub rate_limits: RateLimits,
 }
 
 impl Principal {
