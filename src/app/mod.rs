@@ -58,6 +58,8 @@ pub struct App {
     pub tokens: auth::Tokens,
     /// Living sessions and the rights of their users.
     pub sessions: auth::SessionCache,
+    /// API keys that were presented here.
+    pub keys: auth::KeyCache,
     /// Rate limits of this process.
     pub limiter: Limiter,
     /// What health checks remember.
@@ -90,6 +92,7 @@ impl AppState {
             graph,
             tokens,
             sessions: auth::SessionCache::default(),
+            keys: auth::KeyCache::default(),
             limiter,
             health: Health::default(),
             tail,

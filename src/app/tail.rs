@@ -188,6 +188,10 @@ async fn apply(state: &AppState, changes: &[Change]) -> Result<()> {
         match change.entity.as_str() {
             "user" => state.sessions.forget_user(change.entity_id),
             "session" => state.sessions.forget(change.entity_id),
+            "api_key" => {
+                state.sessions.forget(change.entity_id);
+                state.keys.forget(change.entity_id);
+            }
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     app::AppState,
-    auth::{Allowed, right},
+    auth::{Allowed, api_key::scope, right},
     card::{CardDraft, CardView},
     error::{Error, Result, ViolationCode},
     http::{
@@ -107,7 +107,6 @@ pub async fn create_card(
     _: NoQuery,
     JsonObject(body): JsonObject,
 ) -> Result<Answer> {
-    let _ = allowed;
     let sent = Value::Object(body.clone());
     let metamodel = state.metamodel.load_full();
     let mut fields = Fields::new(body);
@@ -115,6 +114,9 @@ pub async fn create_card(
     let edges = read_relationships(&mut fields);
     let draft = CardDraft::read(&metamodel, &mut fields);
     fields.done()?;
+    if !edges.is_empty() {
+        allowed.0.require_scope(scope::WRITE_RELATIONSHIPS)?;
+    }
     let on = state.clock.today();
     let (state, author, draft, edges) = (&state, &author, &draft, &edges);
     let outcome = request
