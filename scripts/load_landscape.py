@@ -128,7 +128,7 @@ class Server:
             except Refused:
                 pass
         if not self.password:
-            raise GiveUp("the token is not valid (any more); get a new one, or give --email and --password-file")
+            raise GiveUp("the token or API key is not valid (any more); get a new one, or give --email and --password-file")
         try:
             self.take_tokens(self.post("/api/v1/auth/login", {"email": self.email, "password": self.password}))
         except Refused as refused:
@@ -195,7 +195,8 @@ class Server:
         told = {**error, **(error.get("details") if isinstance(error.get("details"), dict) else {})}
         quota = "/".join(str(told[key]) for key in ("limit", "window") if key in told)
         self.say(f"the server's limit is reached{f' ({quota})' if quota else ''}: waiting {wait} s. "
-                 f"To load faster, start it with a higher {setting}, for example {setting}=10000/h")
+                 f"To load faster, start it with a higher {setting}, for example {setting}=10000/h"
+                 + (", or have an admin give the API key a quota of its own" if (self.token or "").startswith("az_") else ""))
         time.sleep(wait)
 
     @staticmethod
@@ -335,7 +336,8 @@ def write_rejects(path, files):
 def arguments(argv):
     parser = argparse.ArgumentParser(
         prog="load-landscape", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Without --token or --email it logs in as the demo user that scripts/run made.")
+        epilog="An API key is taken from ARCHZERO_API_KEY; it needs the scopes cards:write and relationships:*. "
+               "Without a key, --token or --email it logs in as the demo user that scripts/run made.")
     parser.add_argument("dir", metavar="DIR", type=pathlib.Path, help="folder with cards.jsonl and relationships.jsonl")
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="the server (default: %(default)s)")
     parser.add_argument("--email", help="log in as")
@@ -352,12 +354,13 @@ def arguments(argv):
     if bool(args.email) != bool(args.password_file):
         parser.error("--email and --password-file go together")
     if not args.email:
-        args.token = args.token or os.environ.get("ARCHZERO_TOKEN")
+        # A key goes where a token goes. What was said on the command line counts first.
+        args.token = args.token or os.environ.get("ARCHZERO_API_KEY") or os.environ.get("ARCHZERO_TOKEN")
         demo = os.environ.get("ARCHZERO_DEMO_PASSWORD_FILE", "")
         if not args.token and os.path.exists(demo):
             args.email, args.password_file = DEMO_EMAIL, pathlib.Path(demo)
         elif not args.token:
-            parser.error("give --email and --password-file, or --token (scripts/run has not made a demo user here)")
+            parser.error("give --email and --password-file, --token or ARCHZERO_API_KEY (scripts/run has not made a demo user here)")
     args.files = [(args.dir / "cards.jsonl", "card"), (args.dir / "relationships.jsonl", "relationship")]
     if not any(path.exists() for path, _ in args.files):
         parser.error(f"{args.dir} has neither cards.jsonl nor relationships.jsonl")

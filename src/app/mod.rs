@@ -61,6 +61,8 @@ pub struct App {
     pub sessions: auth::SessionCache,
     /// The keys of the seals, and the newest seal this instance knows of.
     pub audit: Audit,
+    /// API keys that were presented here.
+    pub keys: auth::KeyCache,
     /// Rate limits of this process.
     pub limiter: Limiter,
     /// What health checks remember.
@@ -95,6 +97,7 @@ impl AppState {
             tokens,
             audit,
             sessions: auth::SessionCache::default(),
+            keys: auth::KeyCache::default(),
             limiter,
             health: Health::default(),
             tail,

@@ -190,6 +190,10 @@ async fn apply(state: &AppState, changes: &[Change]) -> Result<()> {
             "user" => state.sessions.forget_user(change.entity_id),
             "session" => state.sessions.forget(change.entity_id),
             "role" => state.sessions.forget_roles(&auth::roles_named_in(change)),
+            "api_key" => {
+                state.sessions.forget(change.entity_id);
+                state.keys.forget(change.entity_id);
+            }
             _ => {}
         }
     }

@@ -9,7 +9,10 @@ use utoipa::ToSchema;
 use crate::{
     config::Quota,
     error::ViolationCode,
-    http::fields::{Fields, kind},
+    http::{
+        fields::{Fields, kind},
+        rate_limit::Class,
+    },
 };
 
 /// The largest count of a quota.
@@ -82,6 +85,28 @@ impl RateLimits {
         }
     }
 
+    /// These, and the other's for classes that these do not name: a key's own come before its owner's, be they smaller.
+    #[must_use]
+    pub fn over(self, other: Self) -> Self {
+        Self {
+            standard: self.standard.or(other.standard),
+            expensive: self.expensive.or(other.expensive),
+            bulk: self.bulk.or(other.bulk),
+        }
+    }
+
+    /// The quota of a class; none when the installation's applies.
+    #[must_use]
+    pub fn quota(self, class: Class) -> Option<Quota> {
+        let limit = match class {
+            Class::Standard => self.standard,
+            Class::Expensive => self.expensive,
+            Class::Bulk => self.bulk,
+            Class::Auth | Class::AuthAddress | Class::Keys => None,
+        };
+        limit.map(RateLimit::quota)
+    }
+
     /// Takes the object at `name`; what is wrong with it is left in `fields`. Null is the same as none at all.
     pub fn take(fields: &mut Fields, name: &'static str) -> Option<Self> {
         if fields.is_null(name) {
@@ -150,6 +175,24 @@ mod tests {
         };
         assert_eq!((one.or(two), two.or(one)), (both, both));
         assert!(RateLimits::default().is_empty() && !one.is_empty());
+    }
+
+    #[test]
+    fn those_of_a_key_come_before_those_of_its_owner() {
+        let key = RateLimits {
+            standard: Some(limit(1, 60)),
+            ..RateLimits::default()
+        };
+        let owner = RateLimits {
+            standard: Some(limit(100, 60)),
+            bulk: Some(limit(10, 3600)),
+            ..RateLimits::default()
+        };
+        let both = key.over(owner);
+        assert_eq!((both.standard, both.expensive, both.bulk), (key.standard, None, owner.bulk));
+        assert_eq!(both.quota(Class::Bulk), owner.bulk.map(RateLimit::quota));
+        assert_eq!(both.quota(Class::Expensive), None);
+        assert_eq!(both.quota(Class::AuthAddress), None);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //! argument.
 //!
 //! A request's token says which session it belongs to ([`Tokens`]); what that session may do is the database's word,
-//! remembered in [`SessionCache`] and forgotten when the change log says so. Rules are pure: [`password`], [`lockout`],
+//! remembered in [`SessionCache`] and forgotten when the change log says so. Programs may send an [`api_key`] instead. Rules are pure: [`password`], [`lockout`],
 //! [`refresh`], [`user`]; all SQL is in [`store`].
 
+pub mod api_key;
 pub mod attempt;
 mod authenticate;
 mod custom_role;
@@ -22,6 +23,7 @@ pub mod store;
 mod token;
 pub mod user;
 
+pub use api_key::{ApiKey, KeyCache, Scope};
 pub use authenticate::authenticate;
 pub use custom_role::{CustomRole, Granted, RoleBook, roles_named_in};
 pub use limits::{RateLimit, RateLimits};

@@ -3,18 +3,27 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::{FromRequestParts, MatchedPath},
+    http::request::Parts,
+};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    api_key::{
+        ApiKey,
+        scope::{self, Need, Scope},
+    },
     limits::RateLimits,
     rights::{Rights, TypeScope},
     role::{Permission, RoleName, right::Right},
 };
 use crate::{
     app::AppState,
+    config::Quota,
     error::{Code, Error, Result},
+    http::rate_limit::Class,
 };
 
 /// An authenticated caller.
@@ -22,7 +31,7 @@ use crate::{
 pub struct Principal {
     /// The user.
     pub user_id: Uuid,
-    /// The session the token belongs to.
+    /// The session the token belongs to, or the key that stands in for one.
     pub session_id: Uuid,
     /// The user's roles at this moment, as the database has them.
     pub roles: Arc<[RoleName]>,
@@ -30,6 +39,8 @@ pub struct Principal {
     pub rights: Arc<Rights>,
     /// Quotas of their own, in place of the installation's.
     pub rate_limits: RateLimits,
+    /// The key that the caller sent instead of a token.
+    pub key: Option<Arc<ApiKey>>,
 }
 
 impl Principal {
@@ -43,6 +54,58 @@ impl Principal {
     #[must_use]
     pub fn visible(&self) -> &TypeScope {
         &self.rights.view
+    }
+
+    /// Under which name the caller's requests of a class are counted, and against which quota of their own. A key shares
+    /// its owner's quota unless it brings one.
+    #[must_use]
+    pub fn counted_as(&self, class: Class) -> (String, Option<Quota>) {
+        let own = self.rate_limits.quota(class);
+        match &self.key {
+            Some(key) if key.limits.quota(class).is_some() => (key.id.to_string(), own),
+            _ => (self.user_id.to_string(), own),
+        }
+    }
+
+    /// The same caller by a key: no more than its scopes allow, its own quotas first.
+    #[must_use]
+    pub(super) fn by_key(mut self, key: Arc<ApiKey>) -> Self {
+        self.rights = Arc::new(scope::narrow(&self.rights, &key.scopes));
+        self.rate_limits = key.limits.over(self.rate_limits);
+        self.key = Some(key);
+        self
+    }
+
+    /// Refuses a key that has none of these scopes, for requests that do more than their route says. Whoever is logged in
+    /// needs none.
+    pub fn require_scope(&self, any_of: &[Scope]) -> Result<()> {
+        let Some(key) = &self.key else { return Ok(()) };
+        if any_of.iter().any(|scope| key.scopes.contains(scope)) {
+            return Ok(());
+        }
+        let names: Vec<_> = any_of.iter().map(|scope| scope.name()).collect();
+        let text = match &names[..] {
+            [] => "No API key may do this: log in and send an access token".to_owned(),
+            names => format!("This API key does not allow this: it needs the scope {}", names.join(" or ")),
+        };
+        Err(Error::new(Code::InsufficientPermissions, text)
+            .with(json!({ "required_scopes": names, "key_scopes": key.scopes })))
+    }
+
+    /// Refuses a key for what its route asks for. Routes that nobody has decided about are closed to keys.
+    fn check_scope(&self, parts: &Parts) -> Result<()> {
+        if self.key.is_none() {
+            return Ok(());
+        }
+        let need = parts
+            .extensions
+            .get::<MatchedPath>()
+            .and_then(|path| scope::needed(&parts.method, path.as_str()));
+        match need {
+            Some(Need::Open) => Ok(()),
+            Some(need) => self.require_scope(need.scopes()),
+            None => self.require_scope(&[]),
+        }
     }
 
     /// Refuses a caller without the permission.
@@ -98,7 +161,10 @@ impl FromRequestParts<AppState> for Principal {
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
         match parts.extensions.get::<Authentication>() {
-            Some(Authentication::Valid(principal)) => Ok(principal.clone()),
+            Some(Authentication::Valid(principal)) => {
+                principal.check_scope(parts)?;
+                Ok(principal.clone())
+            }
             Some(Authentication::Unknown) => Err(Error::unavailable("database", None)),
             Some(Authentication::Invalid(reason)) => Err(invalid_token(reason)),
             None => Err(invalid_token("missing")),
@@ -108,9 +174,9 @@ impl FromRequestParts<AppState> for Principal {
 
 fn invalid_token(reason: &str) -> Error {
     let text = if reason == "missing" {
-        "Log in and send the access token as 'Authorization: Bearer …'".to_owned()
+        "Log in and send the access token as 'Authorization: Bearer …', or send an API key".to_owned()
     } else {
-        format!("The access token is not accepted: {reason}")
+        format!("The access token or API key is not accepted: {reason}")
     };
     Error::new(Code::InvalidToken, text).with(json!({ "reason": reason }))
 }

@@ -191,6 +191,7 @@ mod tests {
             jwt_issuer: "issuer".into(),
             jwt_audience: "audience".into(),
             password_hash_cost: 4,
+            api_key_max_lifetime: Duration::from_hours(24),
         }
     }
 

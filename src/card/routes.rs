@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     app::AppState,
-    auth::{Allowed, TypeScope, right},
+    auth::{Allowed, Principal, TypeScope, api_key::scope, right},
     error::{Error, Result},
     http::{
         etag::validated,
@@ -51,6 +51,14 @@ pub struct CardParameters {
     target_date: Option<chrono::NaiveDate>,
 }
 
+/// Relationships that come along need the scope of relationships.
+fn check_scope(caller: &Principal, include: &[&str]) -> Result<()> {
+    if include.contains(&"relationships") {
+        caller.require_scope(scope::READ_RELATIONSHIPS)?;
+    }
+    Ok(())
+}
+
 /// List cards
 ///
 /// Filters combine with and; a repeated filter means any of its values. Pages by `page` and `limit`, or walk a list of
@@ -75,6 +83,7 @@ pub async fn list_cards(
     let include = filter.include.clone();
     let include = list::names(include.as_deref());
     list::check_names("include", &include, &["relationships"])?;
+    check_scope(&caller, &include)?;
     let query = filter.check(&state.metamodel.load(), caller.visible(), state.clock.today())?;
     let mut conn = state.db.acquire().await?;
     let found = query.run(&mut conn, &request).await?;
@@ -135,6 +144,7 @@ pub async fn get_card(
 ) -> Result<Response> {
     let include = list::names(parameters.include.as_deref());
     list::check_names("include", &include, &["relationships", "history", "violations"])?;
+    check_scope(&caller, &include)?;
     let fields = list::names(parameters.fields.as_deref());
     list::check_names("fields", &fields, list::FIELDS)?;
     let on = parameters.target_date.unwrap_or_else(|| state.clock.today());

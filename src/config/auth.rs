@@ -23,6 +23,8 @@ pub struct AuthConfig {
     pub jwt_audience: String,
     /// Cost of bcrypt.
     pub password_hash_cost: u32,
+    /// The longest time for which an API key can be good.
+    pub api_key_max_lifetime: Duration,
 }
 
 /// As many bytes as the digest that the signature uses.
@@ -46,6 +48,9 @@ impl AuthConfig {
             jwt_issuer: reader.name("JWT_ISSUER", 200).unwrap_or_default(),
             jwt_audience: reader.name("JWT_AUDIENCE", 200).unwrap_or_default(),
             password_hash_cost: reader.integer("PASSWORD_HASH_COST").unwrap_or(12),
+            api_key_max_lifetime: reader
+                .duration("API_KEY_MAX_LIFETIME")
+                .unwrap_or(Duration::from_hours(365 * 24)),
         }
     }
 

@@ -367,6 +367,12 @@ pub(super) const SECTIONS: [Section; 8] = [
                 Text("12"),
                 "Cost of bcrypt, from 10 to 14: each step doubles the time of a log-in. 4 to 9 only with APP_ENV=test.",
             ),
+            key(
+                "API_KEY_MAX_LIFETIME",
+                seconds(3600, 3660 * DAY),
+                Text("365d"),
+                "The longest time for which an API key can be made; one that names no end gets this one.",
+            ),
         ],
     },
     Section {
@@ -407,7 +413,7 @@ pub(super) const SECTIONS: [Section; 8] = [
                 "CORS_ALLOWED_HEADERS",
                 Is("a comma-separated list of header names"),
                 Text(
-                    "Content-Type,Authorization,If-Match,If-None-Match,Idempotency-Key,X-Request-Id,traceparent,X-Arc-Position",
+                    "Content-Type,Authorization,If-Match,If-None-Match,Idempotency-Key,X-Request-Id,X-Requested-With,traceparent,X-Arc-Position",
                 ),
                 "Headers that they may send.",
             ),

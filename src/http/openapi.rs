@@ -2,6 +2,7 @@
 
 use axum::{Router, http::header, routing::get};
 use bytes::Bytes;
+use axum::http::Method;
 use utoipa::{
     OpenApi,
     openapi::{
@@ -9,12 +10,12 @@ use utoipa::{
         ResponseBuilder,
         path::Operation,
         schema::{ObjectBuilder, Type},
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::{app::AppState, error::ErrorEnvelope};
+use crate::{app::AppState, auth::api_key::scope, error::ErrorEnvelope};
 
 #[derive(OpenApi)]
 #[openapi(components(schemas(ErrorEnvelope)))]
@@ -30,10 +31,15 @@ pub fn base() -> Document {
         .description(Some(include_str!("openapi.md")))
         .license(Some(LicenseBuilder::new().name("MIT").identifier(Some("MIT")).build()))
         .build();
-    document
-        .components
-        .get_or_insert_with(Components::new)
-        .add_security_scheme(
+    let components = document.components.get_or_insert_with(Components::new);
+    components.add_security_scheme(
+        API_KEY,
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+            "X-API-Key",
+            "For programs: a key made with `POST /auth/api-keys`, here or as `Authorization: Bearer az_…`. It needs one of the scopes in `x-scope`.",
+        ))),
+    );
+    components.add_security_scheme(
             "access_token",
             SecurityScheme::Http(
                 HttpBuilder::new()
@@ -45,25 +51,47 @@ pub fn base() -> Document {
     document
 }
 
-/// Completes the document: every operation can answer with the error envelope, and carries the request id.
+/// The scheme of API keys.
+const API_KEY: &str = "api_key";
+
+/// Completes the document: every operation can answer with the error envelope, carries the request id, and tells which
+/// scope it asks of an API key.
 #[must_use]
 pub fn complete(mut document: Document) -> Document {
-    for item in document.paths.paths.values_mut() {
-        let operations: [&mut Option<Operation>; 8] = [
-            &mut item.get,
-            &mut item.put,
-            &mut item.post,
-            &mut item.delete,
-            &mut item.options,
-            &mut item.head,
-            &mut item.patch,
-            &mut item.trace,
+    for (path, item) in &mut document.paths.paths {
+        let operations: [(Method, &mut Option<Operation>); 8] = [
+            (Method::GET, &mut item.get),
+            (Method::PUT, &mut item.put),
+            (Method::POST, &mut item.post),
+            (Method::DELETE, &mut item.delete),
+            (Method::OPTIONS, &mut item.options),
+            (Method::HEAD, &mut item.head),
+            (Method::PATCH, &mut item.patch),
+            (Method::TRACE, &mut item.trace),
         ];
-        for operation in operations.into_iter().flatten() {
-            add_errors(operation);
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                add_errors(operation);
+                add_scopes(operation, scope::needed(&method, path));
+            }
         }
     }
     document
+}
+
+/// `x-scope` lists the scopes of which an API key needs one; where it is empty, no key is needed or none will do.
+fn add_scopes(operation: &mut Operation, need: Option<scope::Need>) {
+    let Some(need) = need else { return };
+    let names: Vec<_> = need.scopes().iter().map(|scope| scope.name()).collect();
+    if !names.is_empty()
+        && let Some(security) = &mut operation.security
+    {
+        security.push(SecurityRequirement::new::<_, [String; 0], String>(API_KEY, []));
+    }
+    operation
+        .extensions
+        .get_or_insert_default()
+        .insert("x-scope".to_owned(), names.into());
 }
 
 fn add_errors(operation: &mut Operation) {
@@ -77,8 +105,8 @@ fn add_errors(operation: &mut Operation) {
     ];
     if secured {
         statuses.extend([
-            ("401", "No, an expired or a revoked access token"),
-            ("403", "The caller's roles do not allow this"),
+            ("401", "No, an expired or a revoked access token or API key"),
+            ("403", "The caller's roles, or the scopes of the API key, do not allow this"),
         ]);
     }
     if operation.request_body.is_some() {

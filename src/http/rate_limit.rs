@@ -1,5 +1,7 @@
 //! Rate limits: generic cell rate algorithm (GCRA) with the whole quota as burst, per class and subject. The subject
-//! is the authenticated user, or the client's address when there is none.
+//! is the authenticated user, or the client's address when there is none. A role or an API key may bring quotas of its
+//! own; a key that does is a subject of its own for that class, otherwise it shares its owner's quota: more keys are
+//! not more requests.
 
 use std::{
     sync::{
@@ -15,7 +17,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use moka::sync::Cache;
+use moka::{Expiry, sync::Cache};
 use serde_json::json;
 
 use super::middleware::ClientIp;
@@ -37,6 +39,9 @@ pub enum Class {
     Auth,
     /// The same, per address alone: wider, so that an office behind one address is not shut out.
     AuthAddress,
+    /// API keys that are none, per address; as wide as the former and apart from it, so that a program with a wrong key
+    /// keeps nobody from logging in.
+    Keys,
     /// Bulk writes.
     Bulk,
 }
@@ -46,7 +51,7 @@ impl Class {
         match self {
             Self::Standard => "standard",
             Self::Expensive => "expensive",
-            Self::Auth | Self::AuthAddress => "auth",
+            Self::Auth | Self::AuthAddress | Self::Keys => "auth",
             Self::Bulk => "bulk",
         }
     }
@@ -81,34 +86,60 @@ pub struct Standing {
     pub retry_seconds: u64,
 }
 
+/// Where a subject stands with a class of requests.
+struct Cell {
+    // The theoretical arrival time of the next request, in nanoseconds of the process clock.
+    arrival: AtomicI64,
+    // After so long without a request the whole quota is there again, so there is nothing to remember.
+    window: Duration,
+}
+
 /// The limiter of one process.
 pub struct Limiter {
     config: RateLimitConfig,
-    // The theoretical arrival time of each subject's next request, in nanoseconds of the process clock.
-    arrivals: Cache<(Class, String), Arc<AtomicI64>>,
+    cells: Cache<(Class, String), Arc<Cell>>,
     start: std::time::Instant,
 }
 
 /// How many subjects are remembered at a time; beyond, the longest idle are forgotten.
 const SUBJECTS: u64 = 200_000;
 
+/// Forgets each cell after its own window.
+struct AfterWindow;
+
+impl Expiry<(Class, String), Arc<Cell>> for AfterWindow {
+    fn expire_after_create(&self, _: &(Class, String), cell: &Arc<Cell>, _: std::time::Instant) -> Option<Duration> {
+        Some(cell.window)
+    }
+
+    fn expire_after_read(
+        &self,
+        _: &(Class, String),
+        cell: &Arc<Cell>,
+        _: std::time::Instant,
+        _: Option<Duration>,
+        _: std::time::Instant,
+    ) -> Option<Duration> {
+        Some(cell.window)
+    }
+}
+
 impl Limiter {
     /// A limiter with these quotas.
     #[must_use]
     pub fn new(config: &RateLimitConfig) -> Self {
-        let longest = [config.standard, config.expensive, config.auth, config.bulk]
-            .iter()
-            .map(|q| q.window)
-            .max()
-            .unwrap_or_default();
         Self {
             config: config.clone(),
-            arrivals: Cache::builder()
+            cells: Cache::builder()
                 .max_capacity(SUBJECTS)
-                .time_to_idle(longest.max(Duration::from_mins(1)))
+                .expire_after(AfterWindow)
                 .build(),
             start: std::time::Instant::now(),
         }
+    }
+
+    fn now(&self) -> i64 {
+        i64::try_from(self.start.elapsed().as_nanos()).unwrap_or(i64::MAX)
     }
 
     fn quota(&self, class: Class) -> Quota {
@@ -116,7 +147,7 @@ impl Limiter {
             Class::Standard => self.config.standard,
             Class::Expensive => self.config.expensive,
             Class::Auth => self.config.auth,
-            Class::AuthAddress => Quota {
+            Class::AuthAddress | Class::Keys => Quota {
                 count: self.config.auth.count.saturating_mul(10),
                 window: self.config.auth.window,
             },
@@ -124,17 +155,20 @@ impl Limiter {
         }
     }
 
-    /// Counts one request of `subject`; an error when the quota is used up.
-    pub fn admit(&self, class: Class, subject: &str) -> Result<Option<Standing>> {
+    /// Counts one request of `subject` against its own quota, if it has one, or that of the installation; an error when
+    /// it is used up.
+    pub fn admit(&self, class: Class, subject: &str, own: Option<Quota>) -> Result<Option<Standing>> {
         if !self.config.enabled {
             return Ok(None);
         }
-        let now = i64::try_from(self.start.elapsed().as_nanos()).unwrap_or(i64::MAX);
-        let quota = self.quota(class);
-        let cell = self
-            .arrivals
-            .get_with((class, subject.to_owned()), || Arc::new(AtomicI64::new(0)));
-        let standing = advance(&cell, quota, now);
+        let quota = own.unwrap_or_else(|| self.quota(class));
+        let cell = self.cells.get_with((class, subject.to_owned()), || {
+            Arc::new(Cell {
+                arrival: AtomicI64::new(0),
+                window: quota.window,
+            })
+        });
+        let standing = advance(&cell.arrival, quota, self.now());
         if standing.retry_seconds == 0 {
             return Ok(Some(standing));
         }
@@ -158,12 +192,25 @@ impl Limiter {
         .retry_after(standing.retry_seconds))
     }
 
-    /// Gives back nine tenths of a request that cost next to nothing (304).
-    fn refund(&self, class: Class, subject: &str) {
-        if let Some(cell) = self.arrivals.get(&(class, subject.to_owned())) {
-            let interval = interval(self.quota(class));
-            cell.fetch_sub(interval / 10 * 9, Ordering::Relaxed);
-        }
+    /// Whether the next request of `subject` would be refused. Counts nothing.
+    #[must_use]
+    pub fn is_spent(&self, class: Class, subject: &str) -> bool {
+        self.config.enabled
+            && self.cells.get(&(class, subject.to_owned())).is_some_and(|cell| {
+                let copy = AtomicI64::new(cell.arrival.load(Ordering::Acquire));
+                advance(&copy, self.quota(class), self.now()).retry_seconds > 0
+            })
+    }
+
+    /// Gives back nine tenths of a request that cost next to nothing (304); where the subject stands then.
+    fn refund(&self, class: Class, subject: &str, own: Option<Quota>, standing: Standing) -> Standing {
+        let Some(cell) = self.cells.get(&(class, subject.to_owned())) else {
+            return standing;
+        };
+        let quota = own.unwrap_or_else(|| self.quota(class));
+        let refund = interval(quota) / 10 * 9;
+        let arrival = cell.arrival.fetch_sub(refund, Ordering::AcqRel) - refund;
+        standing_at(arrival, quota, self.now())
     }
 }
 
@@ -189,14 +236,26 @@ fn advance(cell: &AtomicI64, quota: Quota, now: i64) -> Standing {
         }
     });
     let (arrival, wait) = outcome;
-    let seconds = |nanos: i64| u64::try_from(nanos.max(0)).unwrap_or(0).div_ceil(1_000_000_000);
+    Standing {
+        retry_seconds: if wait > 0 { seconds(wait).max(1) } else { 0 },
+        ..standing_at(arrival, quota, now)
+    }
+}
+
+fn seconds(nanos: i64) -> u64 {
+    u64::try_from(nanos.max(0)).unwrap_or(0).div_ceil(1_000_000_000)
+}
+
+/// What is left at `now`, when the next request is due at `arrival`.
+fn standing_at(arrival: i64, quota: Quota, now: i64) -> Standing {
+    let window = i64::try_from(quota.window.as_nanos()).unwrap_or(i64::MAX / 4);
     Standing {
         limit: quota.count,
-        remaining: u32::try_from((window - (arrival - now)).max(0) / interval.max(1))
+        remaining: u32::try_from((window - (arrival - now)).max(0) / interval(quota).max(1))
             .unwrap_or(u32::MAX)
             .min(quota.count),
         reset_seconds: seconds(arrival - now),
-        retry_seconds: if wait > 0 { seconds(wait).max(1) } else { 0 },
+        retry_seconds: 0,
     }
 }
 
@@ -217,30 +276,31 @@ pub async fn limit(State(state): State<AppState>, request: Request, next: Next) 
         .get::<ClientIp>()
         .map(|ip| ip.0.to_string())
         .unwrap_or_default();
-    let subject = match request.extensions().get::<Authentication>() {
-        Some(Authentication::Valid(principal)) if class != Class::AuthAddress => principal.user_id.to_string(),
-        _ => address,
+    let (subject, own) = match request.extensions().get::<Authentication>() {
+        Some(Authentication::Valid(principal)) if class != Class::AuthAddress => principal.counted_as(class),
+        _ => (address, None),
     };
-    limited(&state, class, &subject, next.run(request)).await
+    limited(&state, class, &subject, own, next.run(request)).await
 }
 
-/// Counts one request of `subject`; unless its quota is used up, makes the answer. Either way the answer tells where the
+/// Counts one request of `subject`, which may have a quota of its own; unless it is used up, makes the answer. Either way the answer tells where the
 /// subject stands, unless something further in has told of a quota of its own: a handler that knows more of the subject
 /// than the layer does can count again.
 pub async fn limited(
     state: &AppState,
     class: Class,
     subject: &str,
+    own: Option<Quota>,
     answer: impl Future<Output = Response>,
 ) -> Response {
     let now = state.clock.now().timestamp();
-    match state.limiter.admit(class, subject) {
+    match state.limiter.admit(class, subject, own) {
         Ok(standing) => {
             let mut response = answer.await;
-            if response.status() == StatusCode::NOT_MODIFIED {
-                state.limiter.refund(class, subject);
-            }
-            if let Some(standing) = standing {
+            if let Some(mut standing) = standing {
+                if response.status() == StatusCode::NOT_MODIFIED {
+                    standing = state.limiter.refund(class, subject, own, standing);
+                }
                 tell(&mut response, standing, now);
             }
             response
@@ -299,6 +359,52 @@ mod tests {
         assert_eq!(advance(&cell, quota, 10 * SECOND).retry_seconds, 0);
         assert_eq!(advance(&cell, quota, 10 * SECOND).retry_seconds, 10);
         assert_eq!(advance(&cell, quota, 1000 * SECOND).remaining, 9);
+    }
+
+    fn limiter(standard: u32, seconds: u64) -> Limiter {
+        let quota = Quota {
+            count: standard,
+            window: Duration::from_secs(seconds),
+        };
+        Limiter::new(&RateLimitConfig {
+            enabled: true,
+            standard: quota,
+            expensive: quota,
+            auth: quota,
+            bulk: quota,
+        })
+    }
+
+    #[test]
+    fn what_was_not_modified_costs_a_tenth_of_the_quota_that_holds() {
+        let limiter = limiter(1_000, 3600);
+        let own = Some(Quota {
+            count: 10,
+            window: Duration::from_hours(1),
+        });
+        let mut served = 0;
+        while let Ok(Some(standing)) = limiter.admit(Class::Standard, "k", own) {
+            assert_eq!(standing.limit, 10);
+            limiter.refund(Class::Standard, "k", own, standing);
+            served += 1;
+            assert!(served < 200);
+        }
+        // The last one needs room for a whole request before it gives nine tenths back.
+        assert!((90..=100).contains(&served), "{served}");
+        // Somebody else has the installation's quota.
+        assert_eq!(limiter.admit(Class::Standard, "l", None).unwrap().unwrap().limit, 1_000);
+    }
+
+    #[test]
+    fn looking_counts_nothing() {
+        let limiter = limiter(1, 3600);
+        assert!(!limiter.is_spent(Class::Keys, "a"));
+        for _ in 0..10 {
+            assert!(!limiter.is_spent(Class::Keys, "a"));
+            limiter.admit(Class::Keys, "a", None).unwrap();
+        }
+        assert!(limiter.is_spent(Class::Keys, "a") && !limiter.is_spent(Class::Keys, "b"));
+        assert!(!limiter.is_spent(Class::AuthAddress, "a"));
     }
 
     #[test]

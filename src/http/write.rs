@@ -132,7 +132,8 @@ impl FromRequestParts<AppState> for WriteRequest {
                 .unwrap_or_default()
         );
         Ok(Self {
-            subject: principal.user_id.to_string(),
+            // A key's own: what it may repeat, another key of the same person may not be allowed to read.
+            subject: principal.key.as_ref().map_or(principal.user_id, |key| key.id).to_string(),
             actor_id: principal.user_id,
             method: parts.method.clone(),
             path: uri.path().to_owned(),

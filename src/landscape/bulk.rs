@@ -12,7 +12,7 @@ use upsert::{refuse_taken, upsert_card, upsert_edge};
 
 use super::{NewEdge, Reference, Writer};
 use crate::{
-    auth::{Permission, Principal},
+    auth::{Permission, Principal, api_key::scope},
     card::{self, CardDraft, CardRow, MAX_TAG, MAX_TAGS},
     error::{Code, Error, ErrorBody, Result, ViolationCode},
     http::{etag::IfMatch, extract::object, fields::Fields},
@@ -297,6 +297,11 @@ async fn run_one(
     let Some(op) = op else {
         return Err(Error::validation(fields.finish()));
     };
+    // An API key needs the scope of what an operation is about, whatever the address of the batch.
+    principal.require_scope(match entity {
+        Entity::Card => scope::WRITE_CARDS,
+        Entity::Relationship => scope::WRITE_RELATIONSHIPS,
+    })?;
     // For any card type at all; the writer asks again for that of the card.
     match (op, entity) {
         (Op::Create, Entity::Card) => principal.require(Permission::Create)?,

@@ -6,11 +6,12 @@ use axum::{
     http::{HeaderMap, HeaderValue, header, request::Parts},
     response::Response,
 };
-use serde_json::Map;
+use serde_json::{Map, json};
 
 use crate::{
     app::AppState,
-    error::{Error, Result},
+    config::Origins,
+    error::{Code, Error, Result},
     http::{
         extract::{JsonObject, RawBody},
         fields::Fields,
@@ -73,6 +74,11 @@ impl FromRequest<AppState> for PresentedToken {
     async fn from_request(request: Request, state: &AppState) -> Result<Self> {
         let (parts, body) = request.into_parts();
         let headers = parts.headers.clone();
+        // HTTP/2 names the host in the address of the request.
+        let host = match headers.get(header::HOST) {
+            Some(host) => host.to_str().ok().map(str::to_owned),
+            None => parts.uri.authority().map(ToString::to_string),
+        };
         let RawBody(bytes) = RawBody::from_request(Request::new(body), state).await?;
         let object = if bytes.trim_ascii().is_empty() {
             Map::new()
@@ -99,8 +105,65 @@ impl FromRequest<AppState> for PresentedToken {
             )
             .at("Content-Type"));
         }
+        check_origin(&headers, host.as_deref(), state)?;
         Ok(Self(Some(Presented { token, as_cookie: true })))
     }
+}
+
+/// Refuses the cookie to pages that may not call the API. `SameSite=Strict` keeps other sites away, but not a page on
+/// another host of the same site; every browser tells which page asks. Programs that are no browsers send no origin, and
+/// have nobody's cookie but their own.
+fn check_origin(headers: &HeaderMap, host: Option<&str>, state: &AppState) -> Result<()> {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+            Err(foreign_origin("another site"))
+        } else {
+            Ok(())
+        };
+    };
+    let listed = match &state.config.cors.allowed_origins {
+        Origins::These(origins) => origins.iter().any(|allowed| allowed == origin),
+        // Browsers give no page of another origin an answer to a request with cookies then.
+        Origins::Any => false,
+    };
+    let text = origin.to_str().unwrap_or_default();
+    let own = same_origin(text, &state.config.server.base_url)
+        || host.is_some_and(|host| same_host(text, host));
+    if listed || own {
+        return Ok(());
+    }
+    Err(foreign_origin(text))
+}
+
+fn foreign_origin(origin: &str) -> Error {
+    let shown: String = origin.chars().take(200).collect();
+    Error::new(
+        Code::InsufficientPermissions,
+        "A page of this origin may not use the refresh cookie; CORS_ALLOWED_ORIGINS lists those that may",
+    )
+    .at("Origin")
+    .with(json!({ "origin": shown }))
+}
+
+/// Whether the address under which clients reach the API is of this origin.
+fn same_origin(origin: &str, base_url: &str) -> bool {
+    base_url
+        .strip_prefix(origin)
+        .is_some_and(|rest| !origin.is_empty() && (rest.is_empty() || rest.starts_with('/')))
+}
+
+/// Whether the page comes from the very host that it asks, by whatever name.
+fn same_host(origin: &str, host: &str) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    let default = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return false,
+    };
+    let bare = |text: &str| text.strip_suffix(default).unwrap_or(text).to_ascii_lowercase();
+    !host.is_empty() && bare(authority) == bare(host)
 }
 
 /// Whether the request carries something that a form or image of another site cannot send without being asked for
@@ -165,6 +228,33 @@ mod tests {
         assert_eq!(found("a=__Secure-archzero_refresh=abc"), None);
         assert_eq!(found("__Secure-archzero_refresh="), None);
         assert_eq!(found(""), None);
+    }
+
+    #[test]
+    fn origins_of_ones_own() {
+        for (origin, base, expected) in [
+            ("https://arc.example.com", "https://arc.example.com", true),
+            ("https://arc.example.com", "https://arc.example.com/arc", true),
+            ("https://arc.example.co", "https://arc.example.com", false),
+            ("https://arc", "https://arc.example.com", false),
+            ("http://arc.example.com", "https://arc.example.com", false),
+            ("null", "https://arc.example.com", false),
+            ("", "https://arc.example.com", false),
+        ] {
+            assert_eq!(same_origin(origin, base), expected, "{origin} {base}");
+        }
+        for (origin, host, expected) in [
+            ("http://127.0.0.1:8080", "127.0.0.1:8080", true),
+            ("https://arc.example.com", "ARC.example.com:443", true),
+            ("http://arc.example.com:80", "arc.example.com", true),
+            ("http://arc.example.com:81", "arc.example.com", false),
+            ("https://evil.example.com", "arc.example.com", false),
+            ("ftp://arc.example.com", "arc.example.com", false),
+            ("null", "arc.example.com", false),
+            ("https://", "", false),
+        ] {
+            assert_eq!(same_host(origin, host), expected, "{origin} {host}");
+        }
     }
 
     #[test]

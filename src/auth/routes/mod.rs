@@ -1,5 +1,6 @@
 //! The routes of people: logging in and out, one's own sessions and profile, and the administration of users.
 
+mod api_keys;
 mod client;
 mod links;
 mod login;
@@ -26,6 +27,15 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(links::reset_password))
         .routes(routes!(sessions::list_sessions, sessions::revoke_sessions))
         .routes(routes!(sessions::revoke_session))
+        .routes(routes!(api_keys::own::list_api_keys, api_keys::create::create_api_key))
+        .routes(routes!(api_keys::own::get_api_key, api_keys::own::revoke_api_key))
+        .routes(routes!(api_keys::admin::list_all_api_keys))
+        .routes(routes!(api_keys::admin::list_users_api_keys))
+        .routes(routes!(
+            api_keys::admin::get_any_api_key,
+            api_keys::admin::update_api_key,
+            api_keys::admin::revoke_any_api_key
+        ))
         .routes(routes!(me::get_me, me::update_me))
         .routes(routes!(users::read::list_users, users::write::create_user))
         .routes(routes!(

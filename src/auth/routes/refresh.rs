@@ -39,7 +39,8 @@ pub struct RefreshToken {
     request_body(content = RefreshToken, description = "Not needed when the token comes as a cookie; then send Content-Type: application/json or X-Requested-With"),
     responses(
         (status = 200, description = "New tokens of the same session", body = LoginAnswer),
-        (status = 401, description = "The token is unknown, expired, or of a revoked session", body = ErrorEnvelope)),
+        (status = 401, description = "The token is unknown, expired, or of a revoked session", body = ErrorEnvelope),
+        (status = 403, description = "The cookie came from a page whose origin may not call the API", body = ErrorEnvelope)),
     extensions(("x-permission" = json!("public")))
 )]
 pub async fn refresh(State(state): State<AppState>, PresentedToken(presented): PresentedToken) -> Result<Response> {

@@ -224,7 +224,7 @@ pub async fn limited(
     work: impl Future<Output = Result<Response>>,
 ) -> Response {
     let subject = format!("{}|{}", hex::encode(account), client.ip);
-    rate_limit::limited(state, Class::Auth, &subject, async { work.await.into_response() }).await
+    rate_limit::limited(state, Class::Auth, &subject, None, async { work.await.into_response() }).await
 }
 
 /// A refresh token or one-time link that is of no use.

@@ -91,11 +91,13 @@ async fn log_session(conn: &mut PgConnection, author: &Author, session: Uuid, us
     log::append(conn, author, change).await
 }
 
-/// What the database says of a session and the rights of its user.
+/// What the database says of a session, or of an API key that stands in for one, and the rights of its user.
 pub async fn find_standing(conn: &mut PgConnection, session: Uuid) -> Result<Option<Standing>> {
     let row = sqlx::query!(
-        "select s.user_id, s.expires_at, s.revoked_at, u.status, u.roles, u.deleted_at
-         from sessions s join users u on u.id = s.user_id where s.id = $1",
+        r#"select s.user_id as "user_id!", s.expires_at as "expires_at!", s.revoked_at, u.status, u.roles, u.deleted_at
+           from (select user_id, expires_at, revoked_at from sessions where id = $1
+                 union all select user_id, expires_at, revoked_at from api_keys where id = $1) s
+           join users u on u.id = s.user_id"#,
         session
     )
     .fetch_optional(&mut *conn)

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     app::AppState,
-    auth::{Allowed, right},
+    auth::{Allowed, api_key::scope, right},
     card::{CardDraft, CardView},
     error::{Error, Result, ViolationCode},
     http::{
@@ -114,6 +114,9 @@ pub async fn create_card(
     let edges = read_relationships(&mut fields);
     let draft = CardDraft::read(&metamodel, &mut fields);
     fields.done()?;
+    if !edges.is_empty() {
+        caller.require_scope(scope::WRITE_RELATIONSHIPS)?;
+    }
     let on = state.clock.today();
     let (state, author, caller, draft, edges) = (&state, &author, &caller, &draft, &edges);
     let outcome = request

@@ -100,7 +100,7 @@ impl Change {
         Ok(user)
     }
 
-    /// Applies a change; whoever cannot log in afterwards loses their sessions.
+    /// Applies a change; whoever cannot log in afterwards loses their sessions and keys.
     async fn write(&self, conn: &mut PgConnection, apply: impl Fn(&mut User)) -> Result<User> {
         let before = self.lock(conn).await?;
         let mut after = before.clone();
@@ -112,7 +112,9 @@ impl Change {
             store::keep_an_admin(conn, self.id).await?;
         }
         if before.is_active() && !after.is_active() {
-            store::revoke_other_sessions(conn, self.id, None, &format!("user {}", self.action), self.now).await?;
+            let reason = format!("user {}", self.action);
+            store::revoke_other_sessions(conn, self.id, None, &reason, self.now).await?;
+            store::revoke_keys_of(conn, &self.author, self.id, &reason, self.now).await?;
         }
         if email_key(&before.email) != email_key(&after.email)
             || before.status != after.status
@@ -146,6 +148,8 @@ impl Change {
         store::unlock(conn, &email_key(&before.email)).await?;
         store::set_password(conn, self.id, None, None, "user anonymized", self.now).await?;
         store::forget_devices(conn, self.id).await?;
+        store::revoke_keys_of(conn, &self.author, self.id, "user anonymized", self.now).await?;
+        store::forget_keys(conn, self.id).await?;
         store::save_user(conn, &self.author, self.action, &before, after, self.now).await
     }
 }
