@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use archzero::{
     app::{self, AppState, Clock},
-    auth::Role,
+    auth::{Role, RoleName},
     config::Config,
     metamodel, relationship,
     store::migrate,
@@ -183,11 +183,12 @@ impl TestApp {
     }
 
     /// Creates a user with these roles; its id and e-mail address.
-    pub async fn user(&self, roles: &[Role]) -> (Uuid, String) {
+    pub async fn user<R: Clone + Into<RoleName>>(&self, roles: &[R]) -> (Uuid, String) {
         let id = Uuid::now_v7();
         let email = format!("{}@example.com", id.simple());
         let hash = bcrypt::hash(PASSWORD, 4).unwrap();
-        let roles: Vec<String> = roles.iter().map(|r| r.name().to_owned()).collect();
+        let roles = roles.iter().cloned().map(Into::into);
+        let roles: Vec<String> = roles.map(|role: RoleName| role.as_str().to_owned()).collect();
         sqlx::query("insert into users (id, email, email_key, name, password_hash, status, roles) values ($1, $2, $2, 'Test', $3, 'active', $4)")
             .bind(id)
             .bind(&email)
@@ -200,9 +201,20 @@ impl TestApp {
     }
 
     /// Logs a new user of this role in; the caller with its token.
-    pub async fn login(&self, role: Role) -> Caller<'_> {
+    pub async fn login(&self, role: impl Clone + Into<RoleName>) -> Caller<'_> {
         let (_, email) = self.user(&[role]).await;
         self.login_as(&email).await
+    }
+
+    /// Makes a role of the installation's own, and logs a new user who carries it in. The body may leave out the name.
+    pub async fn login_with_role(&self, role: Value) -> Caller<'_> {
+        let mut role = role;
+        if role["name"].is_null() {
+            role["name"] = json!(format!("role {}", Uuid::now_v7().simple()));
+        }
+        let admin = self.login(Role::Admin).await;
+        admin.post("/admin/roles", role.clone()).await.expect(201);
+        self.login(RoleName::new(role["name"].as_str().unwrap())).await
     }
 
     /// Logs an existing user in.
