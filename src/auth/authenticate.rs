@@ -35,6 +35,14 @@ pub async fn authenticate(State(state): State<AppState>, mut request: Request, n
     next.run(request).await
 }
 
+/// Whoever sent these headers, if they would still be let in: for answers that go on for long.
+pub async fn caller(state: &AppState, headers: &HeaderMap) -> Option<Principal> {
+    match verdict(state, headers).await {
+        Authentication::Valid(principal) => Some(principal),
+        Authentication::Invalid(_) | Authentication::Unknown => None,
+    }
+}
+
 async fn verdict(state: &AppState, headers: &HeaderMap) -> Authentication {
     let Some(token) = bearer(headers) else {
         return Authentication::Invalid("missing");

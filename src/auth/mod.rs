@@ -20,7 +20,7 @@ pub mod store;
 mod token;
 pub mod user;
 
-pub use authenticate::authenticate;
+pub use authenticate::{authenticate, caller};
 pub use principal::{Allowed, Authentication, Principal};
 pub use rights::{Rights, TypeScope};
 pub use role::{Permission, Role, right};

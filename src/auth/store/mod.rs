@@ -4,6 +4,7 @@
 mod failures;
 mod links;
 mod sessions;
+mod sweep;
 mod users;
 
 pub use failures::{clear_failures, lock_out, release_try, reserve_try, sweep_failures, unlock};
@@ -12,6 +13,7 @@ pub use sessions::{
     NewSession, Rotation, SessionFilter, SessionRow, find_standing, forget_devices, insert_session, list_sessions,
     note_activity, revoke_other_sessions, revoke_session, rotate, session_of_refresh_token,
 };
+pub use sweep::{forget_failures, forget_links, forget_refresh_tokens, forget_sessions};
 pub use users::{
     Credentials, Deleted, NewUser, UserFilter, UserPlace, UserSort, count_users, create_user, find_credentials,
     find_password_hash, find_user, keep_an_admin, list_users, lock_user, log_user, record_login, reset_password,
