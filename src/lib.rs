@@ -15,6 +15,7 @@
 //! | [`store`] | pool, transactions, migrations, the change log |
 //! | [`http`] | what all routes share |
 //! | [`auth`] | people, sessions, rights |
+//! | [`job`] | work that outlives a request: the queue, its workers, schedules |
 //! | [`metamodel`] | card types and the rules of their attributes |
 //! | [`condition`] | the one filter language |
 //! | [`card`] | the card |
@@ -34,6 +35,7 @@ pub mod config;
 pub mod error;
 pub mod graph;
 pub mod http;
+pub mod job;
 pub mod landscape;
 pub mod metamodel;
 pub mod relationship;

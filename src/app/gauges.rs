@@ -10,12 +10,13 @@ use metrics::gauge;
 use super::AppState;
 use crate::{
     error::Result,
+    job,
     store::counts,
     telemetry::{
         Collectors,
         metrics::{
             CARDS_TOTAL, DATABASE_CONNECTIONS_ACTIVE, DATABASE_CONNECTIONS_IDLE, DATABASE_CONNECTIONS_MAX,
-            RELATIONSHIPS_TOTAL,
+            JOBS_OLDEST_READY_SECONDS, JOBS_PENDING, JOBS_RUNNING, RELATIONSHIPS_TOTAL,
         },
     },
 };
@@ -23,7 +24,8 @@ use crate::{
 /// The gauges of this instance: its pool, and what the database holds.
 #[must_use]
 pub fn collectors(state: &AppState) -> Collectors {
-    let (pool, counted) = (state.clone(), state.clone());
+    let (pool, counted, queue) = (state.clone(), state.clone(), state.clone());
+    let queued = Arc::new(Mutex::new(BTreeSet::new()));
     let known = Arc::new(Mutex::new(BTreeSet::new()));
     Collectors::new()
         .cheap(move || pool_size(&pool))
@@ -32,6 +34,14 @@ pub fn collectors(state: &AppState) -> Collectors {
             async move {
                 if let Err(error) = count(&state, &known).await {
                     tracing::warn!(%error, "cards and relationships cannot be counted");
+                }
+            }
+        })
+        .costly("jobs", move || {
+            let (state, known) = (queue.clone(), queued.clone());
+            async move {
+                if let Err(error) = measure_queue(&state, &known).await {
+                    tracing::warn!(%error, "jobs cannot be counted");
                 }
             }
         })
@@ -59,6 +69,22 @@ async fn count(state: &AppState, known: &Mutex<BTreeSet<(&'static str, String)>>
             gauge!(metric, "type" => label.clone()).set(count as f64);
             known.insert((metric, label));
         }
+    }
+    Ok(())
+}
+
+/// What there is to do; a kind without jobs is set to 0 instead of keeping its last value.
+async fn measure_queue(state: &AppState, known: &Mutex<BTreeSet<String>>) -> Result<()> {
+    let mut conn = state.db.acquire().await?;
+    let (depths, oldest) = job::depths(&mut conn).await?;
+    gauge!(JOBS_OLDEST_READY_SECONDS).set(oldest);
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    known.extend(depths.iter().map(|depth| depth.kind.clone()));
+    for kind in known.iter() {
+        let depth = depths.iter().find(|depth| depth.kind == *kind);
+        let (queued, running) = depth.map_or((0, 0), |depth| (depth.queued, depth.running));
+        gauge!(JOBS_PENDING, "kind" => kind.clone()).set(queued as f64);
+        gauge!(JOBS_RUNNING, "kind" => kind.clone()).set(running as f64);
     }
     Ok(())
 }

@@ -3,9 +3,10 @@
 mod clock;
 mod gauges;
 pub mod program;
+mod retention;
 mod router;
 mod tail;
-pub mod upkeep;
+mod work;
 
 use std::{ops::Deref, sync::Arc};
 
@@ -16,6 +17,7 @@ pub use clock::Clock;
 pub use gauges::collectors;
 pub use router::{openapi, router};
 pub use tail::Tail;
+pub use work::{kinds, schedules};
 
 use crate::{
     audit::Audit,
@@ -24,6 +26,7 @@ use crate::{
     error::Result,
     graph,
     http::{health::Health, rate_limit::Limiter},
+    job,
     metamodel::{self, Metamodel},
     relationship::ontology::{self, Ontology},
     store,
@@ -67,6 +70,8 @@ pub struct App {
     pub limiter: Limiter,
     /// What health checks remember.
     pub health: Health,
+    /// What is heard of the queue of jobs.
+    pub jobs: job::News,
     /// Follows the change log and keeps all of the above current.
     pub tail: Tail,
 }
@@ -100,6 +105,7 @@ impl AppState {
             keys: auth::KeyCache::default(),
             limiter,
             health: Health::default(),
+            jobs: job::News::default(),
             tail,
             config,
             db,

@@ -18,12 +18,13 @@ use crate::{
     config::{CorsConfig, Origins},
     graph,
     http::{health, middleware, openapi as document, rate_limit},
-    landscape, metamodel, relationship,
+    job, landscape, metamodel, relationship,
 };
 
 fn slices() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::new()
         .merge(auth::routes())
+        .merge(job::routes())
         .merge(metamodel::routes())
         .merge(card::routes())
         .merge(relationship::routes())

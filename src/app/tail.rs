@@ -15,7 +15,7 @@ use super::AppState;
 use crate::{
     auth,
     error::Result,
-    graph, metamodel,
+    graph, job, metamodel,
     relationship::ontology,
     store::{
         log::{self, Change, Cursor, Epoch, Position, Snapshot},
@@ -141,7 +141,15 @@ impl Tail {
             }
             let news = async {
                 match listener.as_mut() {
-                    Some(l) => l.try_recv().await.is_ok_and(|n| n.is_some()),
+                    Some(l) => match l.try_recv().await {
+                        Ok(Some(news)) => {
+                            if news.channel() == job::CHANNEL {
+                                state.jobs.heard(news.payload());
+                            }
+                            true
+                        }
+                        _ => false,
+                    },
                     None => std::future::pending().await,
                 }
             };
@@ -179,7 +187,7 @@ impl Tail {
 
 async fn listen(db: &PgPool) -> Option<PgListener> {
     let mut listener = PgListener::connect_with(db).await.ok()?;
-    listener.listen(CHANNEL).await.ok()?;
+    listener.listen_all([CHANNEL, job::CHANNEL]).await.ok()?;
     Some(listener)
 }
 

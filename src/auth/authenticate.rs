@@ -39,12 +39,7 @@ pub async fn authenticate(State(state): State<AppState>, mut request: Request, n
         .extensions()
         .get::<ClientIp>()
         .map_or(IpAddr::from([0, 0, 0, 0]), |ip| ip.0);
-    let (verdict, guessed) = match Credential::of(request.headers()) {
-        Err(reason) => (Authentication::Invalid(reason), false),
-        Ok(Credential::None) => (Authentication::Invalid("missing"), false),
-        Ok(Credential::Token(token)) => (by_token(&state, token).await, false),
-        Ok(Credential::Key(key)) => by_key(&state, key, address).await,
-    };
+    let (verdict, guessed) = verdict(&state, request.headers(), address).await;
     if let Authentication::Invalid(reason) = verdict
         && reason != "missing"
     {
@@ -55,6 +50,24 @@ pub async fn authenticate(State(state): State<AppState>, mut request: Request, n
         return limited(&state, Class::Keys, &address.to_string(), None, next.run(request)).await;
     }
     next.run(request).await
+}
+
+/// Whoever sent these headers from there, if they would still be let in: for answers that go on for long.
+pub async fn caller(state: &AppState, headers: &HeaderMap, address: IpAddr) -> Option<Principal> {
+    match verdict(state, headers, address).await {
+        (Authentication::Valid(principal), _) => Some(principal),
+        (Authentication::Invalid(_) | Authentication::Unknown, _) => None,
+    }
+}
+
+/// The verdict, and whether it counts as a guess of a key against the address.
+async fn verdict(state: &AppState, headers: &HeaderMap, address: IpAddr) -> (Authentication, bool) {
+    match Credential::of(headers) {
+        Err(reason) => (Authentication::Invalid(reason), false),
+        Ok(Credential::None) => (Authentication::Invalid("missing"), false),
+        Ok(Credential::Token(token)) => (by_token(state, token).await, false),
+        Ok(Credential::Key(key)) => by_key(state, key, address).await,
+    }
 }
 
 /// What a request brings to say who is calling.
@@ -226,9 +239,15 @@ mod tests {
         assert_eq!(of(&[("x-api-key", "az_abc")]), "key az_abc");
         assert_eq!(of(&[("x-api-key", " abc ")]), "key abc");
         assert_eq!(of(&[("x-api-key", "")]), "key ");
-        assert_eq!(of(&[("x-api-key", "az_a"), ("authorization", "Bearer az_a")]), "key az_a");
+        assert_eq!(
+            of(&[("x-api-key", "az_a"), ("authorization", "Bearer az_a")]),
+            "key az_a"
+        );
         assert_eq!(of(&[("x-api-key", "az_a"), ("authorization", "Basic abc")]), "key az_a");
-        assert_eq!(of(&[("x-api-key", "az_a"), ("authorization", "Bearer abc")]), "ambiguous");
+        assert_eq!(
+            of(&[("x-api-key", "az_a"), ("authorization", "Bearer abc")]),
+            "ambiguous"
+        );
         assert_eq!(of(&[("x-api-key", "az_a"), ("x-api-key", "az_a")]), "ambiguous");
     }
 

@@ -24,7 +24,7 @@ mod token;
 pub mod user;
 
 pub use api_key::{ApiKey, KeyCache, Scope};
-pub use authenticate::authenticate;
+pub use authenticate::{authenticate, caller};
 pub use custom_role::{CustomRole, Granted, RoleBook, roles_named_in};
 pub use limits::{RateLimit, RateLimits};
 pub use principal::{Allowed, Authentication, Principal};

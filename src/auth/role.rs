@@ -213,5 +213,13 @@ pub mod right {
             }
         )* };
     }
-    rights!(View, Create, Edit, Delete, ManageMetamodel, ManageUsers);
+    rights!(
+        View,
+        Create,
+        Edit,
+        Delete,
+        ManageMetamodel,
+        ManageUsers,
+        ManageIntegrations
+    );
 }

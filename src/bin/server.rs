@@ -4,12 +4,12 @@
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use archzero::{
-    app::{self, AppState, Clock, Tail, program, upkeep},
+    app::{self, AppState, Clock, Tail, program},
     audit,
     config::Config,
     error::{Code, Error, Result},
     http::{gate::Gate, health, serve::serve},
-    metamodel::recompute,
+    job::{schedule, worker},
     store::{self, migrate},
     telemetry,
 };
@@ -108,7 +108,8 @@ async fn run(config: Config) -> Result<()> {
     }
     gate.open(app::router(&state));
     let finished = CancellationToken::new();
-    let mut background = background(&state, &finished);
+    let idle = CancellationToken::new();
+    let mut background = background(&state, &finished, &idle);
     tracing::info!(%address, base_url = server.base_url, "ready");
 
     // None of the background work ends by itself: without it this instance would go on serving what is no longer true.
@@ -118,6 +119,8 @@ async fn run(config: Config) -> Result<()> {
     };
     tracing::info!("stopping");
     state.health.stop();
+    // Others can take over the jobs while the last requests are answered.
+    idle.cancel();
     tokio::time::sleep(notice).await;
     closed.cancel();
     serving.await.map_err(Error::internal)?;
@@ -146,13 +149,14 @@ fn notice(config: &Config) -> Duration {
     most.min(config.server.shutdown_grace / 5)
 }
 
-/// What an instance does besides answering requests.
-fn background(state: &AppState, stop: &CancellationToken) -> JoinSet<()> {
+/// What an instance does besides answering requests: what these need, until `stop`; jobs, until `idle`.
+fn background(state: &AppState, stop: &CancellationToken, idle: &CancellationToken) -> JoinSet<()> {
     let mut work = JoinSet::new();
     work.spawn(Tail::follow(state.clone(), stop.clone()));
     work.spawn(Tail::announce(state.clone(), stop.clone()));
-    work.spawn(recompute::follow(state.clone(), stop.clone()));
-    work.spawn(upkeep::follow(state.clone(), stop.clone()));
+    work.spawn(worker::follow(state.clone(), app::kinds(), idle.clone()));
+    let schedules = app::schedules(&state.config);
+    work.spawn(schedule::follow(state.clone(), schedules, idle.clone()));
     work.spawn(audit::sealer::follow(state.clone(), stop.clone()));
     work
 }

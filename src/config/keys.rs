@@ -73,7 +73,7 @@ pub(super) struct Section {
 }
 
 /// Keys that begin like this are ours; one that is not in the table is probably a mistake.
-pub(super) const PREFIXES: [&str; 11] = [
+pub(super) const PREFIXES: [&str; 14] = [
     "APP_",
     "LOG_",
     "API_",
@@ -85,10 +85,19 @@ pub(super) const PREFIXES: [&str; 11] = [
     "RATE_LIMIT_",
     "METRICS_",
     "HEALTH_CHECK_",
+    "JOBS_",
+    "SCHEDULE_",
+    "RETENTION_",
 ];
 
 /// Keys with one of our prefixes that the specification knows and this version does not read yet.
-pub(super) const LATER: [&str; 3] = ["DATABASE_DIRECT_URL", "DATABASE_POOLER", "DATABASE_READ_URL"];
+pub(super) const LATER: [&str; 5] = [
+    "DATABASE_DIRECT_URL",
+    "DATABASE_POOLER",
+    "DATABASE_READ_URL",
+    "RETENTION_NOTIFICATIONS_DAYS",
+    "RETENTION_DELETED_USERS_DAYS",
+];
 
 /// The key of this name.
 pub(super) fn find(name: &str) -> Option<&'static Key> {
@@ -136,10 +145,11 @@ use Fallback::{Depends, Required, Text, Unset};
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
+const CRON: Accepts = Is("a cron expression of five fields such as 0 1 * * *, or off");
 const POSTGRES_URL: Accepts = Is("postgres://user:password@host:5432/database");
 
 /// All sections.
-pub(super) const SECTIONS: [Section; 8] = [
+pub(super) const SECTIONS: [Section; 9] = [
     Section {
         title: "Application",
         keys: &[
@@ -453,6 +463,47 @@ pub(super) const SECTIONS: [Section; 8] = [
                 "Log-ins and the like, per account and address.",
             ),
             key("RATE_LIMIT_BULK", Quota, Text("5/h"), "Bulk requests."),
+        ],
+    },
+    Section {
+        title: "Background work",
+        keys: &[
+            key(
+                "JOBS_CONCURRENCY",
+                integer(0, 64),
+                Text("2"),
+                "Jobs that a process works on at a time; 0: none, the other processes do.",
+            ),
+            key(
+                "JOBS_LEASE",
+                seconds(1, HOUR),
+                Text("30"),
+                "A job whose process has been silent for this long is taken up by another.",
+            ),
+            key(
+                "SCHEDULE_RETENTION",
+                CRON,
+                Text("20 * * * *"),
+                "When what is no longer needed is removed, UTC.",
+            ),
+            key(
+                "SCHEDULE_SUNSET",
+                CRON,
+                Text("0 1 * * *"),
+                "When components whose support ends within 365 days are moved to Sunset, UTC.",
+            ),
+            key(
+                "RETENTION_SESSIONS_DAYS",
+                integer(1, 3650),
+                Text("90"),
+                "Days that sessions, their tokens and one-time links are kept after they ended.",
+            ),
+            key(
+                "RETENTION_JOBS_DAYS",
+                integer(1, 3650),
+                Text("30"),
+                "Days that jobs are kept after they ended.",
+            ),
         ],
     },
     Section {

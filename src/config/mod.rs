@@ -11,6 +11,7 @@ mod cors;
 mod database;
 mod documents;
 mod dotenv;
+mod jobs;
 mod keys;
 mod rate_limit;
 mod reader;
@@ -28,6 +29,7 @@ pub use auth::AuthConfig;
 pub use cors::{CorsConfig, Origins};
 pub use database::{DatabaseConfig, Login, SslMode};
 pub use documents::{env_example, reference};
+pub use jobs::JobsConfig;
 pub use rate_limit::RateLimitConfig;
 pub use reader::Problem;
 pub use server::ServerConfig;
@@ -54,6 +56,8 @@ pub struct Config {
     pub cors: CorsConfig,
     /// How often a caller may ask.
     pub rate_limit: RateLimitConfig,
+    /// Background work.
+    pub jobs: JobsConfig,
     /// Metrics and health checks.
     pub telemetry: TelemetryConfig,
     /// What is odd but no reason not to start; logged once the log exists.
@@ -139,6 +143,7 @@ impl Config {
         let audit = AuditConfig::read(&mut reader);
         let cors = CorsConfig::read(&mut reader, env);
         let rate_limit = RateLimitConfig::read(&mut reader);
+        let jobs = JobsConfig::read(&mut reader);
         let telemetry = TelemetryConfig::read(&mut reader, &server);
 
         server.validate(&mut reader);
@@ -158,6 +163,7 @@ impl Config {
                 audit,
                 cors,
                 rate_limit,
+                jobs,
                 telemetry,
                 warnings,
             })

@@ -1,8 +1,8 @@
 //! The OpenAPI document and the interactive page. Routes register themselves; this room adds what all of them share.
 
+use axum::http::Method;
 use axum::{Router, http::header, routing::get};
 use bytes::Bytes;
-use axum::http::Method;
 use utoipa::{
     OpenApi,
     openapi::{
@@ -40,14 +40,14 @@ pub fn base() -> Document {
         ))),
     );
     components.add_security_scheme(
-            "access_token",
-            SecurityScheme::Http(
-                HttpBuilder::new()
-                    .scheme(HttpAuthScheme::Bearer)
-                    .bearer_format("JWT")
-                    .build(),
-            ),
-        );
+        "access_token",
+        SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .bearer_format("JWT")
+                .build(),
+        ),
+    );
     document
 }
 
@@ -106,7 +106,10 @@ fn add_errors(operation: &mut Operation) {
     if secured {
         statuses.extend([
             ("401", "No, an expired or a revoked access token or API key"),
-            ("403", "The caller's roles, or the scopes of the API key, do not allow this"),
+            (
+                "403",
+                "The caller's roles, or the scopes of the API key, do not allow this",
+            ),
         ]);
     }
     if operation.request_body.is_some() {

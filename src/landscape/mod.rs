@@ -6,6 +6,7 @@ mod deletion;
 mod reference;
 mod routes;
 mod siblings;
+pub mod sunset;
 mod writer;
 
 pub use bulk::{BulkRequest, MAX_OPERATIONS};

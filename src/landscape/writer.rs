@@ -67,6 +67,14 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// A writer for the system's own work, which may do anything.
+    pub fn of_system(state: &AppState, conn: &'a mut PgConnection, author: &'a Author) -> Self {
+        Self {
+            today: Some(state.clock.today()),
+            ..Self::under(conn, author, state.metamodel.load_full(), state.ontology.load_full())
+        }
+    }
+
     /// A writer under a given metamodel and ontology, for the system itself.
     pub fn under(
         conn: &'a mut PgConnection,

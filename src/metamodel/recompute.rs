@@ -1,88 +1,83 @@
-//! Computes quality scores anew after a rule has changed: in the background, in batches, on whichever instance gets
-//! there first, and from where it was left when a process ends.
+//! Computes quality scores anew after a rule has changed: a job per card type.
 
 use std::{collections::HashMap, time::Duration};
 
-use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
-use sqlx::{PgConnection, PgPool, types::Json};
-use tokio_util::sync::CancellationToken;
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{Metamodel, QualityFacts, quality_score, store};
 use crate::{
     app::AppState,
-    error::Result,
-    store::{Author, transaction},
+    error::{Error, Result},
+    job::{self, Job, NewJob, Progress, Step, Work},
+    store::Author,
 };
 
-/// Cards per transaction.
-const BATCH: usize = 500;
-/// How often to look for work when there is none.
-const IDLE: Duration = Duration::from_millis(500);
-/// How long to wait after something went wrong.
-const PAUSE: Duration = Duration::from_secs(5);
+/// The kind of job.
+pub const RECOMPUTE: &str = "quality_recompute";
 
-/// What one step did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// There is nothing to compute, or another instance is at it.
-    Idle,
-    /// A batch is done, so many scores changed; there may be more.
-    Batch(u64),
+/// Cards per step.
+const BATCH: usize = 500;
+/// Not at once: other instances may still be writing cards with scores by the old rules.
+const DELAY: Duration = Duration::from_secs(1);
+
+/// Asks for the quality scores of a card type's cards to be computed anew. A computation under way goes on, and this one
+/// follows it.
+pub async fn request(conn: &mut PgConnection, card_type: &str) -> Result<Uuid> {
+    let job = NewJob::new(RECOMPUTE, json!({ "card_type": card_type }));
+    job::enqueue(conn, job.coalesced(card_type).after(DELAY)).await
 }
 
-/// Works until `stop`.
-pub async fn follow(state: AppState, stop: CancellationToken) {
-    loop {
-        let pause = match step(&state.db).await {
-            Ok(Step::Batch(changed)) => {
-                if changed > 0 {
-                    state.tail.wrote();
-                }
-                Duration::ZERO
+/// Computes the scores of one card type's cards.
+#[derive(Clone, Copy, Debug)]
+pub struct Recompute;
+
+#[derive(Deserialize)]
+struct Wanted {
+    card_type: String,
+}
+
+/// Where a computation goes on, and what it did so far.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Course {
+    after: Uuid,
+    total: i64,
+    done: i64,
+    changed: u64,
+}
+
+impl Work for Recompute {
+    fn step<'a>(&'a self, _: &'a AppState, conn: &'a mut PgConnection, job: &'a Job) -> BoxFuture<'a, Result<Step>> {
+        Box::pin(async move {
+            let wanted: Wanted = job.payload()?;
+            let mut course: Course = job.checkpoint()?;
+            if job.checkpoint.is_none() {
+                course.total = count(conn, &wanted.card_type).await?;
             }
-            Ok(Step::Idle) => IDLE,
-            Err(error) => {
-                tracing::warn!(%error, "quality scores cannot be computed now; trying again");
-                PAUSE
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
+            let more = batch(conn, &wanted.card_type, &mut course).await?;
+            let progress = Progress {
+                done: course.done,
+                // Cards may have come since they were counted.
+                total: Some(course.total.max(course.done)),
+                message: None,
+            };
+            Ok(if more {
+                let checkpoint = serde_json::to_value(course).map_err(Error::internal)?;
+                Step::More { checkpoint, progress }
+            } else {
+                let result = json!({ "card_type": wanted.card_type, "cards": course.done, "changed": course.changed });
+                Step::Done { result, progress }
+            })
+        })
     }
 }
 
-/// Computes one batch, if somebody asked for it and nobody else is at it.
-pub async fn step(db: &PgPool) -> Result<Step> {
-    let Some(claim) = claim(db).await? else {
-        return Ok(Step::Idle);
-    };
-    let claim = &claim;
-    let changed = transaction(db, |conn, _| Box::pin(batch(conn, claim))).await?;
-    Ok(Step::Batch(changed))
-}
-
-struct Claim {
-    card_type: String,
-    lease: DateTime<Utc>,
-}
-
-/// Takes a request for a while. One that is younger than a second is left alone: other instances may still be writing
-/// cards with scores by the old rules.
-async fn claim(db: &PgPool) -> Result<Option<Claim>> {
-    let claim = sqlx::query_as!(
-        Claim,
-        r#"update quality_recomputes set lease_until = clock_timestamp() + interval '30 seconds'
-           where card_type = (
-               select card_type from quality_recomputes
-               where coalesce(lease_until <= clock_timestamp(), true) and requested_at < clock_timestamp() - interval '1 second'
-               order by requested_at for update skip locked limit 1)
-           returning card_type, lease_until "lease!""#
-    );
-    Ok(claim.fetch_optional(db).await?)
+async fn count(conn: &mut PgConnection, card_type: &str) -> Result<i64> {
+    let count = sqlx::query_scalar!(r#"select count(*) "count!" from cards where type = $1"#, card_type);
+    Ok(count.fetch_one(conn).await?)
 }
 
 #[expect(
@@ -121,16 +116,8 @@ impl CardFacts {
     }
 }
 
-async fn batch(conn: &mut PgConnection, claim: &Claim) -> Result<u64> {
-    // Holding the row keeps a new request, and whoever takes over an expired lease, away until this batch is committed.
-    let progress = sqlx::query!(
-        "select after_id from quality_recomputes where card_type = $1 and lease_until = $2 for update",
-        claim.card_type,
-        claim.lease
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    let Some(progress) = progress else { return Ok(0) };
+/// Computes the next cards' scores and moves the course behind them; whether there may be more.
+async fn batch(conn: &mut PgConnection, card_type: &str, course: &mut Course) -> Result<bool> {
     let metamodel = store::load(conn).await?;
     let cards = sqlx::query_as!(
         CardFacts,
@@ -142,40 +129,25 @@ async fn batch(conn: &mut PgConnection, claim: &Claim) -> Result<u64> {
                   c.attributes "attributes: Json<Map<String, Value>>", s.quality_score "quality_score?"
            from cards c left join card_scores s on s.card_id = c.id
            where c.type = $1 and c.id > $2 order by c.id limit $3"#,
-        claim.card_type,
-        progress.after_id.unwrap_or_else(Uuid::nil),
+        card_type,
+        course.after,
         BATCH as i64,
     )
     .fetch_all(&mut *conn)
     .await?;
     let stale: Vec<Uuid> = cards
         .iter()
-        .filter(|card| Some(card.score(&metamodel, &claim.card_type)) != card.quality_score)
+        .filter(|card| Some(card.score(&metamodel, card_type)) != card.quality_score)
         .map(|card| card.id)
         .collect();
-    let changed = if stale.is_empty() {
-        0
-    } else {
-        renew(conn, &metamodel, &claim.card_type, &stale).await?
-    };
-    match cards.last() {
-        Some(last) if cards.len() == BATCH => {
-            // The lease ends here, so that the next step, on any instance, goes on.
-            sqlx::query!(
-                "update quality_recomputes set after_id = $2, lease_until = null where card_type = $1",
-                claim.card_type,
-                last.id
-            )
-            .execute(&mut *conn)
-            .await?;
-        }
-        _ => {
-            sqlx::query!("delete from quality_recomputes where card_type = $1", claim.card_type)
-                .execute(&mut *conn)
-                .await?;
-        }
+    if !stale.is_empty() {
+        course.changed += renew(conn, &metamodel, card_type, &stale).await?;
     }
-    Ok(changed)
+    course.done += cards.len() as i64;
+    if let Some(last) = cards.last() {
+        course.after = last.id;
+    }
+    Ok(cards.len() == BATCH)
 }
 
 /// Writes the scores that differ. The cards are locked and read again: their writers score them as well.

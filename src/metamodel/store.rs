@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use sqlx::{Connection, PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::{CardType, DataType, Layer, Metamodel, Pattern, Rule, Widget, reference};
+use super::{CardType, DataType, Layer, Metamodel, Pattern, Rule, Widget, recompute, reference};
 use crate::{
     error::{Error, Result},
     store::{
@@ -395,18 +395,6 @@ async fn record_rule(
     log::append(conn, author, change).await
 }
 
-/// Asks for the quality scores of a card type's cards to be computed anew; a computation under way begins again.
-pub async fn request_recompute(conn: &mut PgConnection, card_type: &str) -> Result<()> {
-    sqlx::query!(
-        "insert into quality_recomputes (card_type, requested_at) values ($1, clock_timestamp())
-         on conflict (card_type) do update set requested_at = clock_timestamp(), after_id = null",
-        card_type
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// Waits until no other instance seeds; until the transaction ends none does.
 pub async fn lock_seeding(conn: &mut PgConnection) -> Result<()> {
     sqlx::query!("select pg_advisory_xact_lock($1)", SEED_LOCK)
@@ -488,7 +476,7 @@ async fn seed(conn: &mut PgConnection) -> Result<usize> {
             }
         }
         if is_used(conn, &rule.card_type).await? {
-            request_recompute(conn, &rule.card_type).await?;
+            recompute::request(conn, &rule.card_type).await?;
         }
         written += 1;
     }

@@ -33,6 +33,16 @@ pub const AUTH_FAILURES_TOTAL: &str = "auth_failures_total";
 pub const CARDS_TOTAL: &str = "cards_total";
 /// Relationships that exist, by `type`.
 pub const RELATIONSHIPS_TOTAL: &str = "relationships_total";
+/// Times a worker was done with a job, by `kind` and `outcome`.
+pub const JOBS_TOTAL: &str = "jobs_total";
+/// Jobs that wait, by `kind`.
+pub const JOBS_PENDING: &str = "jobs_pending";
+/// Jobs that run, by `kind`.
+pub const JOBS_RUNNING: &str = "jobs_running";
+/// Seconds for which the oldest job that could run has been waiting.
+pub const JOBS_OLDEST_READY_SECONDS: &str = "jobs_oldest_ready_seconds";
+/// Seconds that a worker spent on a job at a stretch, by `kind`.
+pub const JOB_DURATION_SECONDS: &str = "job_duration_seconds";
 /// Always 1; its `version` says which program this is.
 pub const BUILD_INFO: &str = "build_info";
 
@@ -67,7 +77,10 @@ const QUERY_BUCKETS: [f64; 14] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
 
-const METRICS: [Metric; 15] = [
+/// For jobs, which take from a moment to an hour.
+const JOB_BUCKETS: [f64; 10] = [0.01, 0.05, 0.2, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0];
+
+const METRICS: [Metric; 20] = [
     metric(HTTP_REQUESTS_TOTAL, Kind::Counter, Unit::Count, "Requests answered."),
     metric(
         HTTP_REQUEST_DURATION_SECONDS,
@@ -136,6 +149,26 @@ const METRICS: [Metric; 15] = [
         Kind::Gauge,
         Unit::Count,
         "Relationships that exist.",
+    ),
+    metric(
+        JOBS_TOTAL,
+        Kind::Counter,
+        Unit::Count,
+        "Times a worker was done with a job.",
+    ),
+    metric(JOBS_PENDING, Kind::Gauge, Unit::Count, "Jobs that wait."),
+    metric(JOBS_RUNNING, Kind::Gauge, Unit::Count, "Jobs that run."),
+    metric(
+        JOBS_OLDEST_READY_SECONDS,
+        Kind::Gauge,
+        Unit::Seconds,
+        "How long the oldest job that could run has been waiting.",
+    ),
+    metric(
+        JOB_DURATION_SECONDS,
+        Kind::Histogram(&JOB_BUCKETS),
+        Unit::Seconds,
+        "Time that a worker spent on a job at a stretch.",
     ),
     metric(BUILD_INFO, Kind::Gauge, Unit::Count, "The program; always 1."),
 ];

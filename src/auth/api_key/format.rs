@@ -70,7 +70,11 @@ mod tests {
         assert_ne!(one, two);
         assert_eq!(one.len(), 65);
         assert_eq!(prefix(&one), Some(&one[..15]));
-        assert!(regex::Regex::new("^az_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}$").unwrap().is_match(&one));
+        assert!(
+            regex::Regex::new("^az_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}$")
+                .unwrap()
+                .is_match(&one)
+        );
         // 43 characters out of 62 are at least 256 bits.
         assert!(43.0 * 62_f64.log2() >= 256.0);
     }

@@ -7,9 +7,7 @@ use axum::http::Method;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::auth::{
-    Permission, Rights, TypeScope,
-};
+use crate::auth::{Permission, Rights, TypeScope};
 
 /// What a key may be used for. None contains another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -247,7 +245,11 @@ mod tests {
             ("POST", "/auth/change-password", Need::Session),
         ] {
             let method: Method = method.parse().unwrap();
-            assert_eq!(needed(&method, &format!("/api/v1{route}")), Some(expected), "{method} {route}");
+            assert_eq!(
+                needed(&method, &format!("/api/v1{route}")),
+                Some(expected),
+                "{method} {route}"
+            );
         }
         assert_eq!(needed(&Method::GET, "/health/live"), Some(Need::Open));
         assert_eq!(needed(&Method::GET, "/api/v1/something-new"), None);

@@ -6,11 +6,12 @@ mod failures;
 mod links;
 mod roles;
 mod sessions;
+mod sweep;
 mod users;
 
 pub use api_keys::{
-    KeyFilter, KeyRow, NewKey, count_keys, count_living_keys, find_api_key, find_key, forget_keys, insert_key, list_keys,
-    limit_key, lock_key, note_key_use, revoke_key, revoke_keys_of,
+    KeyFilter, KeyRow, NewKey, count_keys, count_living_keys, find_api_key, find_key, forget_keys, insert_key,
+    limit_key, list_keys, lock_key, note_key_use, revoke_key, revoke_keys_of,
 };
 pub use failures::{clear_failures, lock_out, release_try, reserve_try, sweep_failures, unlock};
 pub use links::{Purpose, StoredLink, find_link, replace_link, use_link, void_links};
@@ -22,6 +23,7 @@ pub use sessions::{
     NewSession, Rotation, SessionFilter, SessionRow, find_standing, forget_devices, insert_session, list_sessions,
     note_activity, revoke_other_sessions, revoke_session, rotate, session_of_refresh_token,
 };
+pub use sweep::{forget_failures, forget_links, forget_refresh_tokens, forget_sessions};
 pub use users::{
     Credentials, Deleted, NewUser, UserFilter, UserPlace, UserSort, count_users, create_user, find_credentials,
     find_password_hash, find_user, keep_an_admin, list_users, lock_user, log_user, record_login, reset_password,

@@ -61,6 +61,12 @@ impl Default for Health {
 }
 
 impl Health {
+    /// Whether [`stop`](Self::stop) was called.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
     /// From now on this instance is not ready: load balancers should send requests elsewhere.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);

@@ -26,7 +26,7 @@ use crate::{
         page::{Page, Paging},
         write::{Answer, WriteRequest},
     },
-    metamodel::{Metamodel, Rule, store, violations_of},
+    metamodel::{Metamodel, Rule, recompute, store, violations_of},
 };
 
 /// As many violating cards as a dry run shows.
@@ -216,7 +216,7 @@ pub async fn create_rule(
                 refuse_twin(&metamodel, &rule)?;
                 store::bump(conn).await?;
                 store::insert_rule(conn, &request.author(reason), &rule).await?;
-                store::request_recompute(conn, &rule.card_type).await?;
+                recompute::request(conn, &rule.card_type).await?;
                 let path = format!("/api/v1/config/metamodel/rules/{}", rule.id);
                 Ok(Answer::json(StatusCode::CREATED, &rule)?
                     .versioned(rule.version)
@@ -280,7 +280,7 @@ pub async fn update_rule(
                 }
                 store::bump(conn).await?;
                 store::update_rule(conn, &request.author(reason), &before, &after).await?;
-                store::request_recompute(conn, &after.card_type).await?;
+                recompute::request(conn, &after.card_type).await?;
                 Ok(Answer::json(StatusCode::OK, &after)?.versioned(after.version))
             })
         })
@@ -319,7 +319,7 @@ pub async fn delete_rule(
                 }
                 store::bump(conn).await?;
                 store::delete_rule(conn, &request.author(None), old).await?;
-                store::request_recompute(conn, &old.card_type).await?;
+                recompute::request(conn, &old.card_type).await?;
                 Ok(Answer::empty())
             })
         })
