@@ -88,7 +88,7 @@ pub async fn diff_dates(
                 include_absent,
                 ..View::on(date)
             });
-            let filter = filter.as_ref().map(|condition| matcher(condition, to));
+            let filter = filter.as_ref().map(|condition| matcher(condition, &after));
             let params = Params {
                 types,
                 relations,
