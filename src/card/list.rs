@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{CardRow, Phase, Tier, store};
 use crate::{
     auth::TypeScope,
-    condition::{Condition, Scope},
+    condition::{Condition, Reading, Scope},
     error::{Error, Result},
     http::page::{PageRequest, Place, decode_cursor, encode_cursor, list_identity},
     metamodel::{Metamodel, name_key},
@@ -75,16 +75,17 @@ pub struct CardFilter {
 
 /// A checked [`CardFilter`].
 pub struct CardQuery {
-    visible: TypeScope,
-    types: Vec<String>,
-    phases: Vec<Phase>,
+    pub(crate) visible: TypeScope,
+    pub(crate) types: Vec<String>,
+    pub(crate) phases: Vec<Phase>,
     /// The date for everything that depends on one.
     pub on: NaiveDate,
-    tags: Vec<String>,
-    all_tags: bool,
+    pub(crate) tags: Vec<String>,
+    pub(crate) all_tags: bool,
     prefix: Option<String>,
-    filter: CardFilter,
+    pub(crate) filter: CardFilter,
     conditions: Vec<Condition>,
+    include_absent: bool,
     deleted: Deleted,
     sort: Sort,
     descending: bool,
@@ -258,6 +259,7 @@ impl CardFilter {
             all_tags,
             prefix,
             conditions,
+            include_absent: false,
             deleted,
             sort,
             descending,
@@ -316,29 +318,44 @@ impl Found {
 }
 
 impl CardQuery {
+    /// The card types whose cards exist for the caller.
+    #[must_use]
+    pub fn visible(&self) -> &TypeScope {
+        &self.visible
+    }
+
     /// Runs the query for one page.
     pub async fn run(&self, conn: &mut PgConnection, request: &PageRequest) -> Result<Found> {
+        let mark: Option<Mark> = match &request.position {
+            Place::Cursor(Some(cursor)) => Some(decode_cursor(&self.identity, cursor)?),
+            _ => None,
+        };
+        // What related cards are is found out once for page and total; other filters are cheaper asked twice, because an
+        // index ends a page early.
+        let together = request.count && mark.is_none() && self.conditions.iter().any(Condition::looks_at_related);
         let mut sql = Self::begin();
-        sql.push("select ").push(store::COLUMNS).push(", (");
-        self.sort.push(&mut sql);
-        sql.push(")::text as sort_value");
-        self.push_from(&mut sql);
-        if let Place::Cursor(Some(cursor)) = &request.position {
-            let mark: Mark = decode_cursor(&self.identity, cursor)?;
-            self.push_after(&mut sql, &mark);
+        if together {
+            sql.push("select ").push(store::COLUMNS).push(", sort_value, total from (select c.id as found, (");
+            self.sort.push(&mut sql);
+            sql.push(")::text as sort_value, count(*) over () as total");
+        } else {
+            sql.push("select ").push(store::COLUMNS).push(", (");
+            self.sort.push(&mut sql);
+            sql.push(")::text as sort_value");
         }
-        sql.push(" order by ");
-        self.sort.push(&mut sql);
-        let direction = if self.descending { " desc" } else { " asc" };
-        sql.push(direction);
-        if !self.sort.total() {
-            sql.push(" nulls last");
+        self.push_from(&mut sql, None);
+        if let Some(mark) = &mark {
+            self.push_after(&mut sql, mark);
         }
-        sql.push(", c.id").push(direction);
+        self.push_order(&mut sql);
         sql.push(" limit ")
             .push_bind(i64::try_from(request.limit + 1).unwrap_or(i64::MAX));
         sql.push(" offset ")
             .push_bind(i64::try_from(request.offset()).unwrap_or(i64::MAX));
+        if together {
+            sql.push(") page join cards c on c.id = page.found left join card_scores s on s.card_id = c.id");
+            self.push_order(&mut sql);
+        }
         let fetched = timed("list_cards", sql.build().fetch_all(&mut *conn)).await?;
         let mut rows = Vec::with_capacity(fetched.len());
         let mut marks = Vec::with_capacity(fetched.len());
@@ -346,10 +363,10 @@ impl CardQuery {
             rows.push(<CardRow as sqlx::FromRow<_>>::from_row(row)?);
             marks.push(row.try_get("sort_value")?);
         }
-        let total = if request.count {
-            Some(self.count(conn).await?)
-        } else {
-            None
+        let total = match fetched.first() {
+            Some(row) if together => Some(u64::try_from(row.try_get::<i64, _>("total")?).unwrap_or(0)),
+            _ if request.count => Some(self.count(conn).await?),
+            _ => None,
         };
         Ok(Found {
             rows,
@@ -359,35 +376,66 @@ impl CardQuery {
         })
     }
 
+    fn push_order(&self, sql: &mut QueryBuilder<Postgres>) {
+        sql.push(" order by ");
+        self.sort.push(sql);
+        let direction = if self.descending { " desc" } else { " asc" };
+        sql.push(direction);
+        if !self.sort.total() {
+            sql.push(" nulls last");
+        }
+        sql.push(", c.id").push(direction);
+    }
+
+    /// Narrows the query to cards on which these conditions hold; `written` is what the caller wrote, for the cursors.
+    #[must_use]
+    pub fn narrowed(mut self, conditions: Vec<Condition>, include_absent: bool, written: &str) -> Self {
+        self.identity = list_identity(&[&self.identity, written, if include_absent { "absent too" } else { "" }]);
+        self.include_absent = include_absent;
+        self.conditions.extend(conditions);
+        self
+    }
+
+    /// Whether the columns of the card alone decide: no full text, no conditions, no deleted cards.
+    #[must_use]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.prefix.is_none()
+            && self.conditions.is_empty()
+            && self.filter.pace_layer.is_empty()
+            && self.deleted == Deleted::Without
+    }
+
     /// Every statement of this query begins here.
-    fn begin() -> QueryBuilder<Postgres> {
+    pub(super) fn begin() -> QueryBuilder<Postgres> {
         QueryBuilder::new("")
     }
 
     async fn count(&self, conn: &mut PgConnection) -> Result<u64> {
         let mut sql = Self::begin();
         sql.push("select count(*)");
-        self.push_from(&mut sql);
+        self.push_from(&mut sql, None);
         let count: i64 = timed("count_cards", sql.build_query_scalar().fetch_one(conn)).await?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    fn push_from(&self, sql: &mut QueryBuilder<Postgres>) {
+    /// The tables and every filter, those on the field `but` left out.
+    pub(super) fn push_from(&self, sql: &mut QueryBuilder<Postgres>, but: Option<&str>) {
+        let takes = |field: &str| but != Some(field);
         sql.push(" from cards c left join card_scores s on s.card_id = c.id where ");
         sql.push(match self.deleted {
             Deleted::Without => "c.deleted_at is null",
             Deleted::Only => "c.deleted_at is not null",
             Deleted::Include => "true",
         });
-        if let [only] = self.types.as_slice() {
+        if let ([only], true) = (self.types.as_slice(), takes("type")) {
             sql.push(" and c.type = ").push_bind(only.clone());
-        } else if !self.types.is_empty() {
+        } else if !self.types.is_empty() && takes("type") {
             sql.push(" and c.type = any(").push_bind(self.types.clone()).push(")");
         }
         if let Some(names) = self.visible.to_sql() {
             sql.push(" and c.type = any(").push_bind(names).push(")");
         }
-        if !self.tags.is_empty() {
+        if !self.tags.is_empty() && takes("tags") {
             sql.push(if self.all_tags {
                 " and c.tags @> "
             } else {
@@ -399,7 +447,7 @@ impl CardQuery {
             let escaped = prefix.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
             sql.push(" and c.name_key like ").push_bind(format!("{escaped}%"));
         }
-        if !self.phases.is_empty() {
+        if !self.phases.is_empty() && takes("lifecycle_phase") {
             self.push_phases(sql);
         }
         let filter = &self.filter;
@@ -409,22 +457,22 @@ impl CardQuery {
         if let Some(max) = filter.quality_max {
             sql.push(" and s.quality_score <= ").push_bind(max);
         }
-        if !filter.functional_fit.is_empty() {
+        if !filter.functional_fit.is_empty() && takes("functional_fit") {
             sql.push(" and c.functional_fit = any(")
                 .push_bind(filter.functional_fit.clone())
                 .push(")");
         }
-        if !filter.technical_fit.is_empty() {
+        if !filter.technical_fit.is_empty() && takes("technical_fit") {
             sql.push(" and c.technical_fit = any(")
                 .push_bind(filter.technical_fit.clone())
                 .push(")");
         }
-        if !filter.business_criticality.is_empty() {
+        if !filter.business_criticality.is_empty() && takes("business_criticality") {
             sql.push(" and c.business_criticality = any(")
                 .push_bind(filter.business_criticality.clone())
                 .push(")");
         }
-        if !filter.pace_layer.is_empty() {
+        if !filter.pace_layer.is_empty() && takes("attributes.pace_layer") {
             sql.push(" and c.attributes ->> 'pace_layer' = any(")
                 .push_bind(filter.pace_layer.clone())
                 .push(")");
@@ -432,15 +480,43 @@ impl CardQuery {
         if let Some(since) = filter.updated_since {
             sql.push(" and c.updated_at >= ").push_bind(since);
         }
-        for condition in &self.conditions {
+        let reading = Reading {
+            on: self.on,
+            visible: &self.visible,
+            include_absent: self.include_absent,
+            types: if takes("type") { &self.types } else { &[] },
+        };
+        for condition in self.conditions.iter().filter(|c| but.is_none_or(|field| !c.is_only_on(field))) {
             sql.push(" and ");
-            condition.push(sql, self.on);
+            condition.push(sql, &reading);
         }
     }
 
-    /// The phase on the date, as in [`Lifecycle::phase`](super::Lifecycle::phase).
+    /// Whether one of the filters is on this field alone.
+    pub(super) fn filters_by(&self, field: &str) -> bool {
+        let given = match field {
+            "type" => !self.types.is_empty(),
+            "lifecycle_phase" => !self.phases.is_empty(),
+            "tags" => !self.tags.is_empty(),
+            "business_criticality" => !self.filter.business_criticality.is_empty(),
+            "functional_fit" => !self.filter.functional_fit.is_empty(),
+            "technical_fit" => !self.filter.technical_fit.is_empty(),
+            "attributes.pace_layer" => !self.filter.pace_layer.is_empty(),
+            _ => false,
+        };
+        given || self.conditions.iter().any(|condition| condition.is_only_on(field))
+    }
+
     fn push_phases(&self, sql: &mut QueryBuilder<Postgres>) {
-        sql.push(" and (case");
+        sql.push(" and ");
+        self.push_phase(sql);
+        let names: Vec<String> = self.phases.iter().map(|p| p.as_str().to_owned()).collect();
+        sql.push(" = any(").push_bind(names).push(")");
+    }
+
+    /// The phase on the date, as in [`Lifecycle::phase`](super::Lifecycle::phase).
+    pub(super) fn push_phase(&self, sql: &mut QueryBuilder<Postgres>) {
+        sql.push("(case");
         for (column, phase) in [
             ("lifecycle_eol", Phase::EndOfLife),
             ("lifecycle_phase_out", Phase::PhaseOut),
@@ -458,10 +534,8 @@ impl CardQuery {
         }
         sql.push(
             " when coalesce(c.lifecycle_plan, c.lifecycle_phase_in, c.lifecycle_active) is not null then 'Plan' \
-             when coalesce(c.lifecycle_phase_out, c.lifecycle_eol) is not null then 'Active' else 'Undefined' end) = any(",
+             when coalesce(c.lifecycle_phase_out, c.lifecycle_eol) is not null then 'Active' else 'Undefined' end)",
         );
-        let names: Vec<String> = self.phases.iter().map(|p| p.as_str().to_owned()).collect();
-        sql.push_bind(names).push(")");
     }
 
     fn push_after(&self, sql: &mut QueryBuilder<Postgres>, (value, id): &Mark) {

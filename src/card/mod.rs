@@ -3,9 +3,13 @@
 //! [`landscape`](crate::landscape), because a card's write may concern its relationships.
 
 mod draft;
+mod facet_routes;
+pub mod facets;
 pub mod history;
 mod lifecycle;
 pub mod list;
+pub mod query;
+mod query_routes;
 mod routes;
 pub mod store;
 mod view;

@@ -14,8 +14,9 @@ use uuid::Uuid;
 use super::{
     CardRow, CardView,
     history::{self, VersionView},
-    list::{self, CardFilter},
-    sparse, store,
+    facet_routes,
+    list::{self, CardFilter, CardQuery},
+    query_routes, sparse, store,
 };
 use crate::{
     app::AppState,
@@ -24,7 +25,7 @@ use crate::{
     http::{
         etag::validated,
         extract::{Both, Path, Query},
-        page::{Page, Paging, Place, decode_cursor, encode_cursor, list_identity},
+        page::{Page, PageRequest, Paging, Place, decode_cursor, encode_cursor, list_identity},
         write::POSITION_HEADER,
     },
     metamodel,
@@ -34,6 +35,8 @@ use crate::{
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list_cards))
+        .routes(routes!(query_routes::query_cards))
+        .routes(routes!(facet_routes::count_facets, facet_routes::count_facets_of_query))
         .routes(routes!(get_card))
         .routes(routes!(get_history))
 }
@@ -86,14 +89,26 @@ pub async fn list_cards(
     check_scope(&caller, &include)?;
     let query = filter.check(&state.metamodel.load(), caller.visible(), state.clock.today())?;
     let mut conn = state.db.acquire().await?;
-    let found = query.run(&mut conn, &request).await?;
-    let mut edges = if include.contains(&"relationships") {
+    let page = page_of(&mut conn, &query, &request, &fields, &include, &uri).await?;
+    validated(&headers, None, &page)
+}
+
+/// One page of a query, as the list and `POST /cards/query` answer it.
+pub(super) async fn page_of(
+    conn: &mut sqlx::PgConnection,
+    query: &CardQuery,
+    request: &PageRequest,
+    fields: &[&str],
+    include: &[&str],
+    uri: &axum::http::Uri,
+) -> Result<Page<Value>> {
+    let found = query.run(conn, request).await?;
+    let edges = if include.contains(&"relationships") {
         let ids: Vec<Uuid> = found.rows.iter().map(|r| r.id).collect();
-        relationships_of(&mut conn, &ids, caller.visible()).await?
+        relationships_of(conn, &ids, query.visible()).await?
     } else {
         Vec::new()
     };
-    drop(conn);
     let mut items = Vec::with_capacity(found.rows.len());
     for row in &found.rows {
         let id = row.id;
@@ -111,17 +126,15 @@ pub async fn list_cards(
             if fields.is_empty() {
                 item
             } else {
-                sparse(&item, &fields)?
+                sparse(&item, fields)?
             },
         ));
     }
-    edges.clear();
-    let page = Page::build(items, &request, found.total, &uri, |(id, _)| found.cursor_after(*id));
-    let page = Page {
+    let page = Page::build(items, request, found.total, uri, |(id, _)| found.cursor_after(*id));
+    Ok(Page {
         data: page.data.into_iter().map(|(_, item)| item).collect::<Vec<Value>>(),
         pagination: page.pagination,
-    };
-    validated(&headers, None, &page)
+    })
 }
 
 /// Read a card

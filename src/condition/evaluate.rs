@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{
     Check, Kind, Node, Related, Subject, Test,
@@ -11,21 +12,45 @@ use super::{
 };
 use crate::metamodel::{is_filled, name_key};
 
-pub(super) fn node(node: &Node, subject: &dyn Subject) -> Option<bool> {
+/// The cards from the one asked about to the one at hand.
+#[derive(Clone, Copy)]
+pub(super) struct Path<'p> {
+    subject: &'p dyn Subject,
+    before: Option<&'p Path<'p>>,
+}
+
+impl<'p> Path<'p> {
+    pub(super) fn from(subject: &'p dyn Subject) -> Self {
+        Self { subject, before: None }
+    }
+
+    fn passed(&self, id: Uuid) -> bool {
+        let mut at = Some(self);
+        while let Some(path) = at {
+            if path.subject.id() == Some(id) {
+                return true;
+            }
+            at = path.before;
+        }
+        false
+    }
+}
+
+pub(super) fn node(node: &Node, path: Path<'_>) -> Option<bool> {
     match node {
-        Node::All(inner) => together(inner, subject, false),
-        Node::Any(inner) => together(inner, subject, true),
-        Node::Not(inner) => self::node(inner, subject).map(|holds| !holds),
-        Node::Test(test) => evaluate(test, subject),
-        Node::Related(related) => count(related, subject),
+        Node::All(inner) => together(inner, path, false),
+        Node::Any(inner) => together(inner, path, true),
+        Node::Not(inner) => self::node(inner, path).map(|holds| !holds),
+        Node::Test(test) => evaluate(test, path.subject),
+        Node::Related(related) => count(related, path),
     }
 }
 
 /// One `decisive` part decides; else one unknown part leaves it unknown.
-fn together(parts: &[Node], subject: &dyn Subject, decisive: bool) -> Option<bool> {
+fn together(parts: &[Node], path: Path<'_>, decisive: bool) -> Option<bool> {
     let mut unknown = false;
     for part in parts {
-        match node(part, subject) {
+        match node(part, path) {
             Some(holds) if holds == decisive => return Some(decisive),
             Some(_) => {}
             None => unknown = true,
@@ -94,23 +119,28 @@ fn text(test: &Test, value: &Value, holds: impl Fn(&str) -> bool) -> bool {
 
 /// Neighbours on which the inner condition is unknown may or may not count: only where that makes no difference is the
 /// answer known.
-fn count(related: &Related, subject: &dyn Subject) -> Option<bool> {
-    let neighbours = subject.related(related)?;
+fn count(related: &Related, path: Path<'_>) -> Option<bool> {
+    let neighbours = path.subject.related(related)?;
     let (mut surely, mut perhaps) = (0, 0);
     for neighbour in &neighbours {
-        match related
-            .filter
-            .as_deref()
-            .map_or(Some(true), |filter| node(filter, neighbour.as_ref()))
-        {
+        if related.other && neighbour.id().is_some_and(|id| path.passed(id)) {
+            continue;
+        }
+        let there = Path {
+            subject: neighbour.as_ref(),
+            before: Some(&path),
+        };
+        match related.filter.as_deref().map_or(Some(true), |filter| node(filter, there)) {
             Some(true) => surely += 1,
             Some(false) => {}
             None => perhaps += 1,
         }
+        if related.max.is_none() && surely >= related.min {
+            return Some(true);
+        }
     }
-    let fits = |count: u64| count >= related.min && related.max.is_none_or(|max| count <= max);
     let most = surely + perhaps;
-    if fits(surely) && fits(most) {
+    if surely >= related.min && related.max.is_none_or(|max| most <= max) {
         Some(true)
     } else if most < related.min || related.max.is_some_and(|max| surely > max) {
         Some(false)

@@ -17,6 +17,20 @@ pub struct Field {
 }
 
 impl Field {
+    /// The field that `path` names, checked against the metamodel.
+    pub fn resolve(path: &str, scope: Scope<'_>) -> Result<Self, Violation> {
+        resolve(path, scope)
+    }
+
+    /// The steps below `attributes`, if it is an attribute with values that can be counted.
+    #[must_use]
+    pub fn countable_attribute(&self) -> Option<&[String]> {
+        match &self.place {
+            Place::Attribute(steps) if self.kind != Kind::Whole => Some(steps),
+            _ => None,
+        }
+    }
+
     /// The full path: `name`, `lifecycle.active`, `attributes.vendor`.
     #[must_use]
     pub fn path(&self) -> &str {

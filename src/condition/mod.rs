@@ -16,12 +16,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
+use chrono::NaiveDate;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 pub use field::Field;
-use field::Kind;
+use field::{Fixed, Kind, Place};
 
 use crate::{
+    auth::TypeScope,
     error::Violation,
     metamodel::{Metamodel, lookup},
 };
@@ -32,6 +35,11 @@ pub const MAX_DEPTH: usize = 32;
 pub const MAX_CONDITIONS: usize = 500;
 /// The most values of one `in`.
 pub const MAX_VALUES: usize = 1_000;
+
+/// The most conditions on related cards within one, one within a range (`min` and `max`) counted twice.
+pub const MAX_RELATED: usize = 24;
+/// The most steps that conditions on related cards lead away from the card.
+pub const MAX_STEPS: usize = 4;
 
 /// What a condition may speak of.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +76,32 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// How a condition looks at the landscape.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// The date for lifecycle phases, relationships and the presence of related cards.
+    pub on: NaiveDate,
+    /// The card types that exist for the caller: related cards of others count for nothing.
+    pub visible: &'a TypeScope,
+    /// Whether related cards that are not present on the date count too.
+    pub include_absent: bool,
+    /// The types that the cards asked about are of; empty means any. Only a hint: it is not checked.
+    pub types: &'a [String],
+}
+
+impl Reading<'static> {
+    /// Everything, as it is on a date.
+    #[must_use]
+    pub fn everything_on(on: NaiveDate) -> Self {
+        Self {
+            on,
+            visible: &TypeScope::All,
+            include_absent: false,
+            types: &[],
+        }
+    }
+}
+
 /// A condition on a card, type-checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
@@ -87,6 +121,18 @@ enum Node {
 struct Test {
     field: Field,
     check: Check,
+}
+
+impl Node {
+    /// Whether the card itself is asked for the field.
+    fn looks_at(&self, fixed: Fixed) -> bool {
+        match self {
+            Self::All(inner) | Self::Any(inner) => inner.iter().any(|node| node.looks_at(fixed)),
+            Self::Not(inner) => inner.looks_at(fixed),
+            Self::Test(test) => test.field.place == Place::Fixed(fixed),
+            Self::Related(_) => false,
+        }
+    }
 }
 
 /// What is asked of a field. `ne`, `between` and `requires` are made of these.
@@ -142,6 +188,8 @@ pub struct Related {
     pub direction: Direction,
     /// The types of the cards at the other end; empty means any.
     pub to: Vec<String>,
+    /// Only cards other than those on the way here, the one asked about included.
+    other: bool,
     filter: Option<Box<Node>>,
     min: u64,
     max: Option<u64>,
@@ -153,8 +201,13 @@ pub trait Subject {
     /// dates as `YYYY-MM-DD` and instants in RFC 3339; none when it is missing.
     fn value(&self, path: &str) -> Option<Cow<'_, Value>>;
 
-    /// The cards at the other end of the relationships that `related` names; none where neighbours are not known, which
-    /// leaves the condition unknown.
+    /// The card's id, where it has one: `other` leaves out the cards it has met.
+    fn id(&self) -> Option<Uuid> {
+        None
+    }
+
+    /// The cards at the other end of the relationships that `related` names, each once; none where neighbours are not
+    /// known, which leaves the condition unknown.
     fn related(&self, related: &Related) -> Option<Vec<Box<dyn Subject + '_>>> {
         let _ = related;
         None
@@ -190,13 +243,44 @@ impl Condition {
     /// True, false, or unknown.
     #[must_use]
     pub fn evaluate(&self, subject: &dyn Subject) -> Option<bool> {
-        evaluate::node(&self.node, subject)
+        evaluate::node(&self.node, evaluate::Path::from(subject))
     }
 
     /// Whether it is true; unknown is not.
     #[must_use]
     pub fn holds(&self, subject: &dyn Subject) -> bool {
         self.evaluate(subject) == Some(true)
+    }
+
+    /// Whether it looks at this field of the card and at nothing else.
+    #[must_use]
+    pub fn is_only_on(&self, path: &str) -> bool {
+        let fields = self.fields();
+        fields.len() == 1 && fields.contains(path) && !self.looks_at_related()
+    }
+
+    /// The conditions that must all hold for this one to hold.
+    #[must_use]
+    pub fn parts(self) -> Vec<Self> {
+        match self.node {
+            Node::All(parts) => parts.into_iter().map(|node| Self { node }).collect(),
+            node => vec![Self { node }],
+        }
+    }
+
+    /// Whether it looks at related cards.
+    #[must_use]
+    pub fn looks_at_related(&self) -> bool {
+        let mut open = vec![&self.node];
+        while let Some(node) = open.pop() {
+            match node {
+                Node::All(inner) | Node::Any(inner) => open.extend(inner),
+                Node::Not(inner) => open.push(inner),
+                Node::Test(_) => {}
+                Node::Related(_) => return true,
+            }
+        }
+        false
     }
 
     /// The paths of all fields it looks at, those of related cards left out.

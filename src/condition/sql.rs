@@ -1,5 +1,9 @@
 //! A condition as SQL over `cards c left join card_scores s`, with bound values only.
 //!
+//! Related cards are looked at in subqueries over `relationships` and `cards`, unqualified, so that a statement may shadow
+//! those tables. "At least one" is `exists`, which the planner turns into a semi-join driven from whichever side is
+//! smaller.
+//!
 //! SQL's own `not` would have to be kept away from the index: so each condition is written as one of two expressions, "it
 //! is surely true" or "it is surely false", and a negation swaps them. Neither holds where the answer is unknown.
 //! Comparisons guard the type of odd JSON, so that no row makes the query fail. Equality with attributes is containment,
@@ -10,12 +14,10 @@ use serde_json::{Map, Value};
 use sqlx::{Postgres, QueryBuilder, types::Json};
 
 use super::{
-    Check, Condition, Field, Kind, Node, Order, Test,
+    Check, Condition, Direction, Field, Kind, Node, Order, Reading, Related, Test,
     field::{Fixed, Place},
     operand,
 };
-
-type Query = QueryBuilder<Postgres>;
 
 const BLANKS: &str = r"E' \t\n\r\f\013'";
 const DATE_SHAPE: &str = "'^[0-9]{4}-[0-9]{2}-[0-9]{2}$'";
@@ -23,29 +25,236 @@ const INSTANT_SHAPE: &str = r"'^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-
 
 impl Condition {
     /// Pushes an expression that holds for the cards on which the condition is true. The query names cards `c` and their
-    /// scores `s` (left joined); `on` is the date for the lifecycle phase.
-    pub fn push(&self, query: &mut Query, on: NaiveDate) {
-        node(&self.node, true, query, on);
+    /// scores `s` (left joined).
+    pub fn push<'q>(&'q self, query: &'q mut QueryBuilder<Postgres>, reading: &'q Reading<'q>) {
+        let mut query = Query {
+            sql: query,
+            reading,
+            path: vec![Card {
+                alias: String::new(),
+                types: reading.types,
+            }],
+            subqueries: 0,
+        };
+        let goal = Goal {
+            wanted: true,
+            surely: true,
+        };
+        node(&self.node, goal, &mut query);
     }
 }
 
-fn node(node: &Node, wanted: bool, query: &mut Query, on: NaiveDate) {
-    match node {
-        Node::All(parts) => together(parts, wanted, wanted, query, on),
-        Node::Any(parts) => together(parts, !wanted, wanted, query, on),
-        Node::Not(inner) => self::node(inner, !wanted, query, on),
-        Node::Test(test) => match &test.field.place {
-            Place::Fixed(fixed) => fixed_field(*fixed, test, wanted, query, on),
-            Place::Attribute(steps) => attribute(steps, test, wanted, query),
-        },
-        // Neighbours are not known here, so this is neither surely true nor surely false.
-        Node::Related(_) => {
-            query.push("false");
+/// The query being written, and where in it.
+struct Query<'q> {
+    sql: &'q mut QueryBuilder<Postgres>,
+    reading: &'q Reading<'q>,
+    /// The cards from the one asked about to the one at hand.
+    path: Vec<Card<'q>>,
+    subqueries: usize,
+}
+
+/// A card in the query.
+struct Card<'q> {
+    /// What follows the names of its tables; nothing for the card asked about.
+    alias: String,
+    /// The types it can be of; empty means any.
+    types: &'q [String],
+}
+
+impl Query<'_> {
+    fn push(&mut self, sql: &'static str) -> &mut Self {
+        self.sql.push(sql);
+        self
+    }
+
+    fn push_bind<'t, T>(&mut self, value: T) -> &mut Self
+    where
+        T: 't + sqlx::Encode<'t, Postgres> + sqlx::Type<Postgres>,
+    {
+        self.sql.push_bind(value);
+        self
+    }
+
+    /// A column of the card at hand.
+    fn card(&mut self, column: &'static str) -> &mut Self {
+        let at = self.path.last().map_or("", |card| card.alias.as_str());
+        self.sql.push("c").push(at).push(".").push(column);
+        self
+    }
+}
+
+/// What the expression is to say of a condition: that it is true (or false), surely or perhaps. What is perhaps true is not
+/// surely false; the detour keeps SQL's own `not` and `is true` away from subqueries, where they would prevent joins.
+#[derive(Clone, Copy)]
+struct Goal {
+    wanted: bool,
+    surely: bool,
+}
+
+impl Goal {
+    fn opposite(self) -> Self {
+        Self {
+            wanted: !self.wanted,
+            ..self
         }
     }
 }
 
-fn together(parts: &[Node], every: bool, wanted: bool, query: &mut Query, on: NaiveDate) {
+fn node<'q>(node: &'q Node, goal: Goal, query: &mut Query<'q>) {
+    match node {
+        Node::All(parts) => together(parts, goal.wanted, goal, query),
+        Node::Any(parts) => together(parts, !goal.wanted, goal, query),
+        Node::Not(inner) => self::node(inner, goal.opposite(), query),
+        Node::Test(test) if goal.surely => self::test(test, goal.wanted, query),
+        Node::Test(test) => {
+            query.push("(");
+            self::test(test, !goal.wanted, query);
+            query.push(" is not true)");
+        }
+        Node::Related(related) => self::related(related, goal, query),
+    }
+}
+
+fn test(test: &Test, wanted: bool, query: &mut Query<'_>) {
+    match &test.field.place {
+        Place::Fixed(fixed) => fixed_field(*fixed, test, wanted, query),
+        Place::Attribute(steps) => attribute(steps, test, wanted, query),
+    }
+}
+
+/// There are surely `min` to `max` when at least `min` surely meet the inner condition, and no more than `max` perhaps do.
+fn related<'q>(related: &'q Related, goal: Goal, query: &mut Query<'q>) {
+    let too_many = related.max.map(|max| max.saturating_add(1));
+    let bounds = [(Some(related.min), true), (too_many, false)];
+    let mut first = true;
+    query.push("(");
+    for (count, least) in bounds {
+        // That there are none at least is always so.
+        let Some(count) = count.filter(|count| *count > 0) else {
+            continue;
+        };
+        if !first {
+            query.push(if goal.wanted { " and " } else { " or " });
+        }
+        first = false;
+        if goal.wanted != least {
+            query.push("not ");
+        }
+        at_least(related, count, goal.surely == (goal.wanted == least), query);
+    }
+    if first {
+        query.push(if goal.wanted { "true" } else { "false" });
+    }
+    query.push(")");
+}
+
+/// At least so many related cards meet the inner condition: surely, or perhaps.
+fn at_least<'q>(related: &'q Related, count: u64, surely: bool, query: &mut Query<'q>) {
+    match count {
+        0 | 1 => {
+            query.push("exists (select from ");
+            neighbours(related, surely, query);
+            query.push(")");
+        }
+        _ => {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            // Counting ends where the answer is known: a hub has thousands of neighbours.
+            query.push("(select count(*) from (select distinct ");
+            query.subqueries += 1;
+            let next = query.subqueries.to_string();
+            query.subqueries -= 1;
+            query.sql.push("c").push(next).push(".id from ");
+            neighbours(related, surely, query);
+            query.push(" limit ").push_bind(count).push(") n) >= ").push_bind(count);
+        }
+    }
+}
+
+/// The tables and the conditions of a subquery that finds related cards.
+fn neighbours<'q>(related: &'q Related, surely: bool, query: &mut Query<'q>) {
+    query.subqueries += 1;
+    let n = query.subqueries.to_string();
+    let here = query.path.last().map_or_else(String::new, |card| card.alias.clone());
+    let types = query.path.last().map_or(&[][..], |card| card.types);
+    let (near, far) = match related.direction {
+        Direction::Out => ("source_id", "target_id"),
+        Direction::In => ("target_id", "source_id"),
+        Direction::Both => ("near_id", "far_id"),
+    };
+    query.push(match related.direction {
+        Direction::Both => {
+            "(select type, status, valid_from, valid_to, source_id as near_id, target_id as far_id from relationships \
+             union all select type, status, valid_from, valid_to, target_id, source_id from relationships) r"
+        }
+        Direction::Out | Direction::In => "relationships r",
+    });
+    let sql = &mut *query.sql;
+    sql.push(&n).push(" join cards c").push(&n).push(" on c").push(&n).push(".id = r").push(&n);
+    sql.push(".").push(far);
+    if related.filter.as_deref().is_some_and(|filter| filter.looks_at(Fixed::Quality)) {
+        sql.push(" left join card_scores s").push(&n).push(" on s").push(&n);
+        sql.push(".card_id = c").push(&n).push(".id");
+    }
+    sql.push(" where r").push(&n).push(".").push(near).push(" = c").push(&here).push(".id and r").push(&n);
+    sql.push(".type = ").push_bind(related.kind.clone());
+    let on = query.reading.on;
+    sql.push(" and r").push(&n).push(".status = 'active' and (r").push(&n);
+    sql.push(".valid_from is null or r").push(&n).push(".valid_from <= ").push_bind(on);
+    sql.push(") and (r").push(&n).push(".valid_to is null or r").push(&n).push(".valid_to >= ");
+    sql.push_bind(on).push(")");
+    if related.other {
+        for passed in &query.path {
+            sql.push(" and c").push(&n).push(".id <> c").push(&passed.alias).push(".id");
+        }
+    }
+    // What the card is, said of the relationship as well: spares looking cards up that are of other types.
+    let near_type = match related.direction {
+        Direction::Out => Some(".source_type = any("),
+        Direction::In => Some(".target_type = any("),
+        Direction::Both => None,
+    };
+    if let (Some(near_type), false) = (near_type, types.is_empty()) {
+        sql.push(" and r").push(&n).push(near_type).push_bind(types.to_vec()).push(")");
+    }
+    query.path.push(Card {
+        alias: n,
+        types: &related.to,
+    });
+    counts(related, query);
+    if let Some(filter) = &related.filter {
+        query.push(" and ");
+        node(filter, Goal { wanted: true, surely }, query);
+    }
+    query.path.pop();
+}
+
+/// The related card exists for the caller: of a type that is asked for and visible, not deleted, present on the date.
+fn counts(related: &Related, query: &mut Query<'_>) {
+    let names: Option<Vec<String>> = match (query.reading.visible.names(), related.to.as_slice()) {
+        (None, []) => None,
+        (None, to) => Some(to.to_vec()),
+        (Some(visible), []) => Some(visible.iter().cloned().collect()),
+        (Some(visible), to) => Some(to.iter().filter(|name| visible.contains(*name)).cloned().collect()),
+    };
+    query.push(" and ").card("deleted_at").push(" is null");
+    match names.as_deref() {
+        None => {}
+        Some([only]) => {
+            query.push(" and ").card("type").push(" = ").push_bind(only.clone());
+        }
+        Some(names) => {
+            query.push(" and ").card("type").push(" = any(").push_bind(names.to_vec()).push(")");
+        }
+    }
+    if !query.reading.include_absent {
+        let on = query.reading.on;
+        query.push(" and (").card("lifecycle_eol").push(" is null or ").card("lifecycle_eol").push(" > ").push_bind(on);
+        query.push(") and coalesce(").card("lifecycle_plan").push(", ").card("lifecycle_phase_in").push(", ");
+        query.card("lifecycle_active").push(" , '-infinity') <= ").push_bind(on);
+    }
+}
+
+fn together<'q>(parts: &'q [Node], every: bool, goal: Goal, query: &mut Query<'q>) {
     if parts.is_empty() {
         query.push(if every { "true" } else { "false" });
         return;
@@ -55,7 +264,7 @@ fn together(parts: &[Node], every: bool, wanted: bool, query: &mut Query, on: Na
         if index > 0 {
             query.push(if every { " and " } else { " or " });
         }
-        node(part, wanted, query, on);
+        node(part, goal, query);
     }
     query.push(")");
 }
@@ -69,95 +278,89 @@ fn sign(order: Order, wanted: bool) -> &'static str {
     }
 }
 
-fn phase(query: &mut Query, on: NaiveDate) {
+fn phase(query: &mut Query<'_>) {
+    let on = query.reading.on;
     query.push("(case");
-    for (column, name) in [
-        ("eol", "End of Life"),
-        ("phase_out", "Phase Out"),
-        ("active", "Active"),
-        ("phase_in", "Phase In"),
-        ("plan", "Plan"),
+    for (column, then) in [
+        ("lifecycle_eol", " then 'End of Life'"),
+        ("lifecycle_phase_out", " then 'Phase Out'"),
+        ("lifecycle_active", " then 'Active'"),
+        ("lifecycle_phase_in", " then 'Phase In'"),
+        ("lifecycle_plan", " then 'Plan'"),
     ] {
-        query
-            .push(" when c.lifecycle_")
-            .push(column)
-            .push(" <= ")
-            .push_bind(on)
-            .push(" then '")
-            .push(name)
-            .push("'");
+        query.push(" when ").card(column).push(" <= ").push_bind(on).push(then);
     }
-    query.push(
-        " when coalesce(c.lifecycle_plan, c.lifecycle_phase_in, c.lifecycle_active) is not null then 'Plan'\
-         when coalesce(c.lifecycle_phase_out, c.lifecycle_eol) is not null then 'Active' else 'Undefined' end)",
-    );
+    query.push(" when coalesce(").card("lifecycle_plan").push(", ").card("lifecycle_phase_in").push(", ");
+    query.card("lifecycle_active").push(") is not null then 'Plan' when coalesce(").card("lifecycle_phase_out");
+    query.push(", ").card("lifecycle_eol").push(") is not null then 'Active' else 'Undefined' end)");
 }
 
-fn column(fixed: Fixed, query: &mut Query, on: NaiveDate) {
-    query.push(match fixed {
-        Fixed::Type => "c.type",
-        Fixed::Name => "c.name_key",
-        Fixed::Description => "c.description",
-        Fixed::Tags => "c.tags",
-        Fixed::Plan => "c.lifecycle_plan",
-        Fixed::PhaseIn => "c.lifecycle_phase_in",
-        Fixed::Active => "c.lifecycle_active",
-        Fixed::PhaseOut => "c.lifecycle_phase_out",
-        Fixed::EndOfLife => "c.lifecycle_eol",
-        Fixed::Phase => return phase(query, on),
-        Fixed::FunctionalFit => "c.functional_fit::float8",
-        Fixed::TechnicalFit => "c.technical_fit::float8",
-        Fixed::Criticality => "c.business_criticality",
-        Fixed::Quality => "s.quality_score::float8",
-        Fixed::CreatedAt => "c.created_at",
-        Fixed::UpdatedAt => "c.updated_at",
-    });
+fn column(fixed: Fixed, query: &mut Query<'_>) {
+    let name = match fixed {
+        Fixed::Type => "type",
+        Fixed::Name => "name_key",
+        Fixed::Description => "description",
+        Fixed::Tags => "tags",
+        Fixed::Plan => "lifecycle_plan",
+        Fixed::PhaseIn => "lifecycle_phase_in",
+        Fixed::Active => "lifecycle_active",
+        Fixed::PhaseOut => "lifecycle_phase_out",
+        Fixed::EndOfLife => "lifecycle_eol",
+        Fixed::Phase => return phase(query),
+        Fixed::FunctionalFit => "functional_fit::float8",
+        Fixed::TechnicalFit => "technical_fit::float8",
+        Fixed::Criticality => "business_criticality",
+        Fixed::Quality => {
+            let at = query.path.last().map_or("", |card| card.alias.as_str());
+            query.sql.push("s").push(at).push(".quality_score::float8");
+            return;
+        }
+        Fixed::CreatedAt => "created_at",
+        Fixed::UpdatedAt => "updated_at",
+    };
+    query.card(name);
 }
 
 /// A missing column makes the expression null, which counts as not holding, negated or not; only `Filled` knows better.
-fn fixed_field(fixed: Fixed, test: &Test, wanted: bool, query: &mut Query, on: NaiveDate) {
+fn fixed_field(fixed: Fixed, test: &Test, wanted: bool, query: &mut Query<'_>) {
     query.push(if wanted { "(" } else { "(not (" });
     match &test.check {
         Check::Filled => match fixed {
             Fixed::Tags => {
-                query.push("cardinality(c.tags) > 0");
+                query.push("cardinality(").card("tags").push(") > 0");
             }
             Fixed::Name | Fixed::Description => {
-                query.push("btrim(coalesce(").push(if fixed == Fixed::Name {
-                    "c.name"
-                } else {
-                    "c.description"
-                });
+                query.push("btrim(coalesce(").card(if fixed == Fixed::Name { "name" } else { "description" });
                 query.push(", ''), ").push(BLANKS).push(") <> ''");
             }
             _ => {
-                column(fixed, query, on);
+                column(fixed, query);
                 query.push(" is not null");
             }
         },
         Check::In(values) => {
-            column(fixed, query, on);
+            column(fixed, query);
             query.push(" = any(");
             operands(&test.field, values, query);
             query.push(")");
         }
         Check::Order(order, value) => {
-            column(fixed, query, on);
+            column(fixed, query);
             query.push(sign(*order, true));
             operand(&test.field, value, query);
         }
         Check::Contains(part) => {
             query.push("strpos(");
-            column(fixed, query, on);
+            column(fixed, query);
             query.push(", ").push_bind(part.clone()).push(") > 0");
         }
         Check::StartsWith(part) => {
             query.push("starts_with(");
-            column(fixed, query, on);
+            column(fixed, query);
             query.push(", ").push_bind(part.clone()).push(")");
         }
         Check::Has(values) => {
-            column(fixed, query, on);
+            column(fixed, query);
             query.push(" && ").push_bind(texts(values));
         }
     }
@@ -178,7 +381,7 @@ fn dates(values: &[Value]) -> Vec<NaiveDate> {
         .collect()
 }
 
-fn operands(field: &Field, values: &[Value], query: &mut Query) {
+fn operands(field: &Field, values: &[Value], query: &mut Query<'_>) {
     match field.kind {
         Kind::Number => query.push_bind(values.iter().filter_map(Value::as_f64).collect::<Vec<_>>()),
         Kind::Date => query.push_bind(dates(values)),
@@ -187,7 +390,7 @@ fn operands(field: &Field, values: &[Value], query: &mut Query) {
     };
 }
 
-fn operand(field: &Field, value: &Value, query: &mut Query) {
+fn operand(field: &Field, value: &Value, query: &mut Query<'_>) {
     match field.kind {
         Kind::Number => query.push_bind(value.as_f64()),
         Kind::Date => query.push_bind(value.as_str().and_then(crate::http::fields::parse_date)),
@@ -197,27 +400,27 @@ fn operand(field: &Field, value: &Value, query: &mut Query) {
 }
 
 /// The attribute as jsonb. By `->` with texts, not `#>`: that would take a step `0` for a place in a list.
-fn path(steps: &[String], query: &mut Query) {
-    query.push("(c.attributes");
+fn path(steps: &[String], query: &mut Query<'_>) {
+    query.push("(").card("attributes");
     for step in steps {
         query.push(" -> ").push_bind(step.clone());
     }
     query.push(")");
 }
 
-fn text(steps: &[String], query: &mut Query) {
+fn text(steps: &[String], query: &mut Query<'_>) {
     query.push("(");
     path(steps, query);
     query.push(" #>> '{}')");
 }
 
-fn present(steps: &[String], query: &mut Query) {
+fn present(steps: &[String], query: &mut Query<'_>) {
     query.push("coalesce(jsonb_typeof(");
     path(steps, query);
     query.push("), 'null') <> 'null'");
 }
 
-fn attribute(steps: &[String], test: &Test, wanted: bool, query: &mut Query) {
+fn attribute(steps: &[String], test: &Test, wanted: bool, query: &mut Query<'_>) {
     match &test.check {
         Check::Filled => {
             query.push(if wanted { "(" } else { "(not " });
@@ -237,7 +440,7 @@ fn attribute(steps: &[String], test: &Test, wanted: bool, query: &mut Query) {
     }
 }
 
-fn filled(steps: &[String], query: &mut Query) {
+fn filled(steps: &[String], query: &mut Query<'_>) {
     query.push("(case jsonb_typeof(");
     path(steps, query);
     query.push(") when 'string' then btrim(");
@@ -251,7 +454,7 @@ fn filled(steps: &[String], query: &mut Query) {
     query.push(" is not null end)");
 }
 
-fn ordered(steps: &[String], test: &Test, order: Order, value: &Value, wanted: bool, query: &mut Query) {
+fn ordered(steps: &[String], test: &Test, order: Order, value: &Value, wanted: bool, query: &mut Query<'_>) {
     let shape = match test.field.kind {
         Kind::Date => Some(DATE_SHAPE),
         Kind::Instant => Some(INSTANT_SHAPE),
@@ -284,7 +487,7 @@ fn ordered(steps: &[String], test: &Test, order: Order, value: &Value, wanted: b
 }
 
 /// The text of the attribute in the form of operands.
-fn comparable(steps: &[String], kind: &Kind, query: &mut Query) {
+fn comparable(steps: &[String], kind: &Kind, query: &mut Query<'_>) {
     if *kind != Kind::Instant {
         return text(steps, query);
     }
@@ -296,7 +499,7 @@ fn comparable(steps: &[String], kind: &Kind, query: &mut Query) {
 }
 
 /// An expression that is never null.
-fn matching(steps: &[String], test: &Test, check: &Check, query: &mut Query) {
+fn matching(steps: &[String], test: &Test, check: &Check, query: &mut Query<'_>) {
     match check {
         Check::In(values) if test.field.kind == Kind::Instant => {
             query.push("(case when jsonb_typeof(");
@@ -335,8 +538,8 @@ fn matching(steps: &[String], test: &Test, check: &Check, query: &mut Query) {
     }
 }
 
-fn contained(mut patterns: Vec<Json<Value>>, query: &mut Query) {
-    query.push("c.attributes @> ");
+fn contained(mut patterns: Vec<Json<Value>>, query: &mut Query<'_>) {
+    query.card("attributes").push(" @> ");
     match patterns.pop() {
         Some(one) if patterns.is_empty() => query.push_bind(one),
         last => {

@@ -364,6 +364,60 @@ fn fields_are_named() {
     );
 }
 
+#[test]
+fn related_cards_are_counted() {
+    let oracle = json!({"vendor": "Oracle"});
+    let cases = [
+        (json!({"quantifier": "some", "where": oracle}), Some(true)),
+        (json!({"quantifier": "none", "where": oracle}), Some(false)),
+        (json!({"quantifier": "none", "to": "Application"}), Some(true)),
+        (json!({"quantifier": "every", "where": oracle}), None),
+        (json!({"quantifier": "every", "where": {"requires": ["vendor"]}}), Some(false)),
+        (json!({"quantifier": "every", "where": {"type": "ITComponent"}}), Some(true)),
+        (json!({"quantifier": "every", "to": "Application", "where": oracle}), Some(true)),
+        (json!({"max": 0, "where": oracle}), Some(false)),
+        (json!({"max": 0, "to": "Application"}), Some(true)),
+        (json!({"max": 1, "where": oracle}), None),
+        (json!({"max": 2, "where": oracle}), Some(true)),
+        (json!({"min": 1, "max": 1, "to": "ITComponent"}), Some(false)),
+    ];
+    for (mut related, expected) in cases {
+        related["type"] = json!("RELIES_ON");
+        let condition = parse(&json!({ "related": related })).unwrap();
+        assert_eq!(condition.evaluate(&crm()), expected, "{related}");
+    }
+}
+
+#[test]
+fn questions_about_related_cards_are_bounded() {
+    let step = |inner: Value| json!({"related": {"type": "RELIES_ON", "where": inner}});
+    let mut deep = json!({"name": "x"});
+    for _ in 0..4 {
+        deep = step(deep);
+    }
+    assert!(parse(&deep).is_ok());
+    let at = "/filter/related/where/related/where/related/where/related/where/related";
+    assert_eq!(parse(&step(deep)).unwrap_err(), [format!("{at} TOO_LONG")]);
+    let many = |n: usize| json!({"any": vec![step(json!({"name": "x"})); n]});
+    assert!(parse(&many(24)).is_ok());
+    assert_eq!(parse(&many(25)).unwrap_err(), ["/filter/any/24/related TOO_LONG"]);
+    let range = |inner: Value| json!({"related": {"type": "RELIES_ON", "min": 2, "max": 5, "where": inner}});
+    let nested = range(range(range(range(json!({"name": "x"})))));
+    assert!(parse(&nested).is_ok());
+    assert!(parse(&json!({"all": [nested, nested]})).is_err());
+    for (related, place) in [
+        (json!({"quantifier": "most"}), "/filter/related/quantifier NOT_IN_OPTIONS"),
+        (json!({"quantifier": "every"}), "/filter/related/where REQUIRED"),
+        (json!({"quantifier": "some", "min": 1}), "/filter/related/min NOT_ALLOWED_HERE"),
+        (json!({"other": "yes"}), "/filter/related/other WRONG_TYPE"),
+        (json!({"min": 3, "max": 2}), "/filter/related/max OUT_OF_RANGE"),
+    ] {
+        let mut related = related;
+        related["type"] = json!("RELIES_ON");
+        assert_eq!(parse(&json!({ "related": related })).unwrap_err(), [place]);
+    }
+}
+
 fn any_condition() -> impl Strategy<Value = Value> {
     let word = prop::sample::select(vec![
         "all",

@@ -30,6 +30,7 @@ pub struct Embedded {
     current: ArcSwap<Graph>,
     // One writer at a time; the tail is the only one, but nothing here relies on it.
     writing: Mutex<()>,
+    columns: Arc<super::facets::Columns>,
 }
 
 impl Embedded {
@@ -59,6 +60,7 @@ impl Embedded {
             Self {
                 current: ArcSwap::from_pointee(graph),
                 writing: Mutex::new(()),
+                columns: Arc::default(),
             },
             snapshot,
         ))
@@ -68,6 +70,10 @@ impl Embedded {
     #[must_use]
     pub fn snapshot(&self) -> Arc<Graph> {
         self.current.load_full()
+    }
+
+    pub(super) fn columns(&self) -> &Arc<super::facets::Columns> {
+        &self.columns
     }
 
     /// Takes over a graph that was loaded anew.

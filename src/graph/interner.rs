@@ -75,6 +75,11 @@ impl Words {
         NonZeroU32::new(at.checked_add(1)?).map(Word)
     }
 
+    pub(super) fn find(&self, word: &str) -> Option<Word> {
+        let at = self.0.lookup.get(word)?;
+        NonZeroU32::new(at.checked_add(1)?).map(Word)
+    }
+
     pub(super) fn text(&self, word: Word) -> &Arc<str> {
         &self.0.names[word.0.get() as usize - 1]
     }

@@ -18,6 +18,7 @@
 
 mod cow;
 mod embedded;
+mod facets;
 mod interner;
 mod meaning;
 mod routes;

@@ -117,6 +117,9 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         let details = serde_json::json!({ "line": error.line(), "column": error.column() });
         let text = match error.classify() {
             serde_json::error::Category::Data => error.to_string(),
+            _ if error.to_string().starts_with("recursion limit exceeded") => {
+                "The body nests deeper than 127 levels, which no request here needs".to_owned()
+            }
             _ => format!("The body is not well-formed JSON: {error}"),
         };
         Error::invalid(text).with(details)

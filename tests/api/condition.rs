@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashSet};
 
 use archzero::{
-    condition::{Condition, Scope, Subject},
+    condition::{Condition, Reading, Scope, Subject},
     metamodel::{lookup, name_key, reference},
 };
 use chrono::{DateTime, NaiveDate, Utc};
@@ -269,7 +269,7 @@ async fn memory_and_sql_agree() {
         let condition = Condition::parse(&value, scope, "").unwrap();
         let mut query =
             QueryBuilder::new("select c.id from cards c left join card_scores s on s.card_id = c.id where ");
-        condition.push(&mut query, today());
+        condition.push(&mut query, &Reading::everything_on(today()));
         let rows = query
             .build()
             .fetch_all(&db)
@@ -317,7 +317,7 @@ async fn equality_with_attributes_is_served_by_the_index() {
     ] {
         let condition = Condition::parse_filter(filter, Scope::new(&metamodel)).unwrap();
         let mut query = QueryBuilder::new("explain select c.id from cards c where c.deleted_at is null and ");
-        condition.push(&mut query, today());
+        condition.push(&mut query, &Reading::everything_on(today()));
         let plan: Vec<String> = query.build_query_scalar().fetch_all(&db).await.unwrap();
         let plan = plan.join("\n");
         assert!(plan.contains("cards_attributes"), "{filter}\n{plan}");

@@ -193,7 +193,9 @@ impl<'s> Question<'s> {
     /// Takes a condition on cards of these types (none: of any), checked against the metamodel.
     pub fn condition(&self, fields: &mut Fields, field: &'static str, types: &[String]) -> Option<Condition> {
         let value = fields.value(field)?;
-        let scope = Scope::new(&self.metamodel).of_types(types);
+        let scope = Scope::new(&self.metamodel)
+            .of_types(types)
+            .with_related(self.ontology.kinds());
         let read = Condition::parse(&value, scope, &format!("/{field}"));
         read.map_err(|violations| fields.extend(violations)).ok()
     }

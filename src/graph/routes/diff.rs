@@ -82,7 +82,7 @@ pub async fn diff_dates(
     let [before, after] = [from, to].map(|date| question.view_on(date, include_absent));
     question
         .answer(&headers, "diff", Reach::Everything, move |graph| {
-            let filter = filter.as_ref().map(|condition| matcher(condition, to));
+            let filter = filter.as_ref().map(|condition| matcher(condition, &after));
             let params = Params {
                 types,
                 relations,

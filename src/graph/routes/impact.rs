@@ -165,7 +165,7 @@ pub async fn impact_of_many(
         failing.extend(platform.into_iter().flat_map(|card| roots::on_platform(&bound, card)));
         if let Some(condition) = &filter {
             let bound = BoundView::new(graph, &view, &[]);
-            failing.extend(roots::matching(&bound, &matcher(condition, view.date)));
+            failing.extend(roots::matching(&bound, &matcher(condition, &view)));
         }
         impact::impact(
             graph,

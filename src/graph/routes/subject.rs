@@ -2,35 +2,34 @@
 
 use std::{borrow::Cow, cell::OnceCell};
 
-use chrono::{NaiveDate, SecondsFormat};
+use chrono::SecondsFormat;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use crate::{
-    condition::{Condition, Subject, attribute},
-    graph::{Graph, NodeIx},
+    condition::{self, Condition, Related, Subject, attribute},
+    graph::{BoundView, Direction, Graph, NodeIx, View},
 };
 
-/// A card on a date. Its attributes are parsed when a condition first asks for one that is there.
-pub struct CardOnDate<'a> {
-    graph: &'a Graph,
+/// A card as one view shows it. Its attributes are parsed when a condition first asks for one that is there.
+pub struct CardInView<'a> {
+    bound: &'a BoundView<'a>,
     card: NodeIx,
-    on: NaiveDate,
     attributes: OnceCell<Map<String, Value>>,
 }
 
-impl<'a> CardOnDate<'a> {
-    /// The card as it is on the date.
-    pub fn new(graph: &'a Graph, card: NodeIx, on: NaiveDate) -> Self {
+impl<'a> CardInView<'a> {
+    /// The card as it is on the view's date.
+    pub fn new(bound: &'a BoundView<'a>, card: NodeIx) -> Self {
         Self {
-            graph,
+            bound,
             card,
-            on,
             attributes: OnceCell::new(),
         }
     }
 
     fn attribute(&self, path: &str) -> Option<Cow<'_, Value>> {
-        let card = self.graph.card(self.card);
+        let card = self.bound.graph().card(self.card);
         let first = path.strip_prefix("attributes.")?.split('.').next()?;
         // A name that JSON writes as it is must occur in the text; looking for it is far cheaper than parsing.
         let plain = first.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -41,25 +40,25 @@ impl<'a> CardOnDate<'a> {
     }
 }
 
-impl Subject for CardOnDate<'_> {
+impl Subject for CardInView<'_> {
     fn value(&self, path: &str) -> Option<Cow<'_, Value>> {
         if path.starts_with("attributes.") {
             return self.attribute(path);
         }
-        let card = self.graph.card(self.card);
+        let card = self.bound.graph().card(self.card);
         let date = |at: usize| card.lifecycle.dates()[at].map(|date| date.to_string().into());
         let instant = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true).into();
         let value: Option<Value> = match path {
-            "type" => Some(self.graph.type_name(card.card_type).to_string().into()),
+            "type" => Some(self.bound.graph().type_name(card.card_type).to_string().into()),
             "name" => Some(card.name().into()),
             "description" => card.description().map(Value::from),
-            "tags" => Some(card.tags.iter().map(|tag| self.graph.word(*tag).to_string()).collect()),
+            "tags" => Some(card.tags.iter().map(|tag| self.bound.graph().word(*tag).to_string()).collect()),
             "lifecycle.plan" => date(0),
             "lifecycle.phase_in" => date(1),
             "lifecycle.active" => date(2),
             "lifecycle.phase_out" => date(3),
             "lifecycle.eol" => date(4),
-            "lifecycle_phase" => Some(card.lifecycle.phase(self.on).as_str().into()),
+            "lifecycle_phase" => Some(self.bound.phase(self.card).as_str().into()),
             "functional_fit" => card.functional_fit.map(Value::from),
             "technical_fit" => card.technical_fit.map(Value::from),
             "business_criticality" => card.business_criticality.map(|tier| tier.as_str().into()),
@@ -70,17 +69,47 @@ impl Subject for CardOnDate<'_> {
         };
         value.map(Cow::Owned)
     }
+
+    fn id(&self) -> Option<Uuid> {
+        Some(self.bound.graph().id(self.card))
+    }
+
+    /// Only along relationships in force, to cards that count in the view.
+    fn related(&self, related: &Related) -> Option<Vec<Box<dyn Subject + '_>>> {
+        let graph = self.bound.graph();
+        let Some(kind) = graph.find_type(&related.kind) else {
+            return Some(Vec::new());
+        };
+        let direction = match related.direction {
+            condition::Direction::Out => Direction::Out,
+            condition::Direction::In => Direction::In,
+            condition::Direction::Both => Direction::Both,
+        };
+        let to = |card: NodeIx| {
+            let name = graph.type_name(graph.card_type(card));
+            related.to.is_empty() || related.to.iter().any(|wanted| **wanted == **name)
+        };
+        let links = self.bound.links(self.card, direction).filter(|link| link.record.kind == kind && to(link.other));
+        let mut cards: Vec<NodeIx> = links.map(|link| link.other).collect();
+        cards.sort_unstable();
+        cards.dedup();
+        let subjects = cards.into_iter().map(|card| Box::new(Self::new(self.bound, card)) as Box<dyn Subject>);
+        Some(subjects.collect())
+    }
 }
 
-/// The condition as a test of cards on the date.
-pub fn matcher(condition: &Condition, on: NaiveDate) -> impl Fn(&Graph, NodeIx) -> bool {
-    move |graph, card| condition.holds(&CardOnDate::new(graph, card, on))
+/// The condition as a test of cards in the view.
+pub fn matcher<'v>(condition: &'v Condition, view: &'v View) -> impl Fn(&Graph, NodeIx) -> bool + 'v {
+    move |graph, card| {
+        let bound = BoundView::new(graph, view, &[]);
+        condition.holds(&CardInView::new(&bound, card))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDate;
     use serde_json::json;
-    use uuid::Uuid;
 
     use super::*;
     use crate::{
@@ -117,7 +146,8 @@ mod tests {
         let metamodel = reference::metamodel();
         let holds = |condition: Value, year| {
             let condition = Condition::parse(&condition, Scope::new(&metamodel), "").unwrap();
-            condition.evaluate(&CardOnDate::new(&graph, card, date(year).unwrap()))
+            let view = View::on(date(year).unwrap());
+            condition.evaluate(&CardInView::new(&BoundView::new(&graph, &view, &[]), card))
         };
         for yes in [
             json!({"type": "Application"}),

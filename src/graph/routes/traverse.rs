@@ -129,7 +129,7 @@ pub async fn traverse(
     question
         .answer(&headers, "traverse", reach, move |graph| {
             let [filter, return_filter, root_filter] = [&filter, &return_filter, &root_filter]
-                .map(|condition| condition.as_ref().map(|c| matcher(c, view.date)));
+                .map(|condition| condition.as_ref().map(|c| matcher(c, &view)));
             let params = Params {
                 roots,
                 depth,

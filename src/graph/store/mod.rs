@@ -154,6 +154,12 @@ impl Graph {
         self.types.name(id)
     }
 
+    /// The tag or group of that text, if the graph ever met it.
+    #[must_use]
+    pub fn find_word(&self, text: &str) -> Option<Word> {
+        self.words.find(text)
+    }
+
     /// A tag's or group's text.
     #[must_use]
     pub fn word(&self, word: Word) -> &Arc<str> {

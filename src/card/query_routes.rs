@@ -1,0 +1,119 @@
+//! `POST /cards/query`.
+
+use axum::{
+    extract::{OriginalUri, State},
+    http::HeaderMap,
+    response::Response,
+};
+use chrono::NaiveDate;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{
+    CardView, list,
+    query::{Asked, take_paging},
+    routes::page_of,
+};
+use crate::{
+    app::AppState,
+    auth::{Allowed, right},
+    error::{ErrorEnvelope, Result},
+    http::{
+        etag::validated,
+        extract::{JsonObject, NoQuery},
+        fields::Fields,
+        page::Page,
+    },
+};
+
+/// Which cards, in which order, how many and how much of them. Everything is optional.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read field by field")]
+#[schema(as = CardQuery, examples(
+    json!({"types": ["Application"], "where": {"all": [{"hosting_type": "On-Premise"}, {"field": "technical_fit", "op": "le", "value": 2}]}}),
+    json!({"types": ["Application"], "sort": "name", "limit": 20,
+        "where": {"related": {"type": "RELIES_ON", "to": "ITComponent", "where": {"vendor": "Oracle"}}}})
+))]
+pub struct CardQueryBody {
+    /// Only cards of these types; empty or absent: of any.
+    #[schema(max_items = 100, example = json!(["Application"]))]
+    types: Option<Vec<String>>,
+    /// The condition, see docs/api/query.md: `{"field", "op", "value"}`, `{"all": […]}`, `{"any": […]}`, `{"not": …}`,
+    /// `{"requires": […]}`, `{"related": {…}}`, or the short form `{"<field>": <value>}`.
+    #[schema(value_type = Option<Object>)]
+    r#where: Option<Value>,
+    /// The date for lifecycle phases, relationships and the presence of related cards; default today (UTC).
+    target_date: Option<NaiveDate>,
+    /// Related cards count also when they are not present on the date.
+    #[schema(default = false)]
+    include_absent: Option<bool>,
+    /// As `search` of `GET /cards`.
+    #[schema(max_length = 200)]
+    search: Option<String>,
+    /// `only` deleted cards, or `include` them; default neither.
+    deleted: Option<String>,
+    /// `name` (default), `type`, `created_at`, `updated_at`, `quality_score`, `lifecycle.plan` …, or `attributes.<path>`.
+    sort: Option<String>,
+    /// `asc` (default) or `desc`; cards without a value come last either way.
+    order: Option<String>,
+    /// Only these fields; `attributes.<path>` for one attribute. `id` always comes along.
+    #[schema(max_items = 100)]
+    fields: Option<Vec<String>>,
+    /// `relationships` adds each card's active relationships.
+    #[schema(max_items = 10)]
+    include: Option<Vec<String>>,
+    /// Page number from 1. Not together with `cursor`.
+    #[schema(minimum = 1)]
+    page: Option<u64>,
+    /// Items per answer: 1 to 200 (up to 1,000 with a cursor). Default 50.
+    #[schema(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<u64>,
+    /// Walks the answer to its end: empty to begin, then `pagination.next_cursor`.
+    cursor: Option<String>,
+    /// With a cursor: also count the whole.
+    include_total: Option<bool>,
+}
+
+/// Query cards
+///
+/// The boolean filter language, related cards included. The envelope is that of the list; what follows a page is asked for
+/// by the same body with `page` or with `cursor` set to `pagination.next_cursor`, so `next_url` and `prev_url` are null.
+#[utoipa::path(
+    post, path = "/cards/query", tag = "Cards", operation_id = "query_cards",
+    request_body = CardQueryBody,
+    params(("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
+    responses(
+        (status = 200, description = "Cards", body = Page<CardView>, headers(("ETag" = String))),
+        (status = 304, description = "You have it already"),
+        (status = 400, description = "The query is not valid: `details.violations` lists everything that is wrong, each with a JSON pointer into the query (`/where/all/0/value`); or the cursor belongs to another query (`CURSOR_MISMATCH`)", body = ErrorEnvelope),
+        (status = 504, description = "The database needed longer than the server allows: narrow the query, by `types` first", body = ErrorEnvelope)
+    ),
+    security(("access_token" = [])), extensions(("x-permission" = json!("view")))
+)]
+pub async fn query_cards(
+    State(state): State<AppState>,
+    Allowed(caller, _): Allowed<right::View>,
+    headers: HeaderMap,
+    OriginalUri(uri): OriginalUri,
+    _: NoQuery,
+    JsonObject(body): JsonObject,
+) -> Result<Response> {
+    let metamodel = state.metamodel.load_full();
+    let mut fields = Fields::new(body);
+    let asked = Asked::take(&mut fields, &metamodel, state.ontology.load().kinds());
+    let shown = fields.texts("fields", 100, 220).unwrap_or_default();
+    let include = fields.texts("include", 10, 60).unwrap_or_default();
+    let paging = take_paging(&mut fields);
+    fields.done()?;
+    let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+    let include: Vec<&str> = include.iter().map(String::as_str).collect();
+    list::check_names("fields", &shown, list::FIELDS)?;
+    list::check_names("include", &include, &["relationships"])?;
+    let request = paging.validate()?;
+    let query = asked.check(&metamodel, caller.visible(), state.clock.today())?;
+    let mut conn = state.db.acquire().await?;
+    let mut page = page_of(&mut conn, &query, &request, &shown, &include, &uri).await?;
+    page.pagination.next_url = None;
+    page.pagination.prev_url = None;
+    validated(&headers, None, &page)
+}
