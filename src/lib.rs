@@ -17,10 +17,12 @@
 //! | [`auth`] | people, sessions, rights |
 //! | [`metamodel`] | card types and the rules of their attributes |
 //! | [`condition`] | the one filter language |
+//! | [`text`] | full text: words, queries, ranking, the index |
 //! | [`card`] | the card |
 //! | [`relationship`] | the edge, the ontology, cardinality, cycles |
 //! | [`landscape`] | writes across cards and relationships |
 //! | [`graph`] | the graph in memory and the questions asked of it |
+//! | [`search`] | search across everything |
 //! | [`seed`] | reference data and sample landscapes |
 //! | [`app`] | the state and the only router |
 
@@ -35,6 +37,7 @@ pub mod http;
 pub mod landscape;
 pub mod metamodel;
 pub mod relationship;
+pub mod search;
 pub mod seed;
 pub mod store;
 pub mod telemetry;

@@ -1,6 +1,8 @@
 //! Lists of cards: filters, sort, keyset. Put together at run time with bound values, because a plan for "any of twenty
 //! optional filters" would scan the whole table.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
@@ -13,8 +15,9 @@ use crate::{
     condition::{Condition, Scope},
     error::{Error, Result},
     http::page::{PageRequest, Place, decode_cursor, encode_cursor, list_identity},
-    metamodel::{Metamodel, name_key},
+    metamodel::Metamodel,
     store::timed,
+    text::Query,
 };
 
 /// Which cards, in which order.
@@ -35,8 +38,9 @@ pub struct CardFilter {
     pub tags: Vec<String>,
     /// Whether a card must carry `any` (default) or `all` of the tags.
     pub tags_mode: Option<String>,
-    /// Cards whose name begins with this.
-    #[param(max_length = 200)]
+    /// Words to be found in name, tags, description or attributes, each as the beginning of a word; `"a phrase"`, `-without`.
+    /// Typos are forgiven when nothing is found otherwise. Best first, with highlights.
+    #[param(max_length = 200, example = "customer portal")]
     pub search: Option<String>,
     /// Quality score at least, 0 to 100.
     #[param(minimum = 0, maximum = 100)]
@@ -63,11 +67,13 @@ pub struct CardFilter {
     /// `path:operator:value`, for example `attributes.hosting_type:eq:SaaS`; repeat for several, all must hold.
     #[serde(default)]
     pub filter: Vec<String>,
-    /// `name` (default), `type`, `created_at`, `updated_at`, `quality_score`, `lifecycle.plan` …, or `attributes.<path>`.
+    /// `name` (default), `type`, `created_at`, `updated_at`, `quality_score`, `lifecycle.plan` …, or `attributes.<path>`; with
+    /// `search` also `relevance`, then the default.
     pub sort: Option<String>,
     /// `asc` (default) or `desc`; cards without a value come last either way.
     pub order: Option<String>,
-    /// Only these fields, comma-separated; `attributes.<path>` for one attribute. `id` always comes along.
+    /// Only these fields, comma-separated; `attributes.<path>` for one attribute. `id` always comes along, `highlights` must be
+    /// named.
     pub fields: Option<String>,
     /// `relationships` adds each card's active relationships.
     pub include: Option<String>,
@@ -75,24 +81,28 @@ pub struct CardFilter {
 
 /// A checked [`CardFilter`].
 pub struct CardQuery {
-    visible: TypeScope,
-    types: Vec<String>,
-    phases: Vec<Phase>,
+    pub(super) visible: TypeScope,
+    pub(super) types: Vec<String>,
+    pub(super) phases: Vec<Phase>,
     /// The date for everything that depends on one.
     pub on: NaiveDate,
-    tags: Vec<String>,
-    all_tags: bool,
-    prefix: Option<String>,
-    filter: CardFilter,
-    conditions: Vec<Condition>,
-    deleted: Deleted,
+    pub(super) tags: Vec<String>,
+    pub(super) all_tags: bool,
+    pub(super) search: Option<Query>,
+    /// The best first: the order that only a search has.
+    pub(super) by_relevance: bool,
+    /// Only these cards: those that a search found.
+    pub(super) among: Option<Vec<Uuid>>,
+    pub(super) filter: CardFilter,
+    pub(super) conditions: Vec<Condition>,
+    pub(super) deleted: Deleted,
     sort: Sort,
     descending: bool,
-    identity: String,
+    pub(super) identity: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Deleted {
+pub(super) enum Deleted {
     Without,
     Only,
     Include,
@@ -127,7 +137,7 @@ impl Sort {
                 }
                 _ => {
                     return Err(Error::invalid(
-                        "sort must be name, type, created_at, updated_at, quality_score, lifecycle.<date> or attributes.<path>",
+                        "sort must be name, type, created_at, updated_at, quality_score, lifecycle.<date>, attributes.<path> or, with search, relevance",
                     )
                     .at("sort"));
                 }
@@ -231,11 +241,22 @@ impl CardFilter {
                 Condition::parse_filter(text, Scope::new(metamodel).of_types(&self.r#type)).map_err(Error::validation)
             })
             .collect::<Result<_>>()?;
-        let prefix = self.search.as_deref().map(name_key).filter(|p| !p.is_empty());
-        if prefix.as_ref().is_some_and(|p| p.chars().count() > 200) {
-            return Err(Error::invalid("search is longer than 200 characters").at("search"));
+        let given = self.search.as_deref().filter(|text| !text.trim().is_empty());
+        let search = given
+            .map(Query::parse)
+            .transpose()
+            .map_err(|error| error.at("search"))?;
+        let by_relevance = match self.sort.as_deref() {
+            None => search.is_some(),
+            Some(sort) => sort == "relevance",
+        };
+        if by_relevance && search.is_none() {
+            return Err(Error::invalid("sort=relevance needs something to search for").at("sort"));
         }
-        let sort = Sort::parse(self.sort.as_deref().unwrap_or("name"))?;
+        if by_relevance && self.order.as_deref() == Some("asc") {
+            return Err(Error::invalid("By relevance the best always come first; leave order out").at("order"));
+        }
+        let sort = Sort::parse(self.sort.as_deref().filter(|_| !by_relevance).unwrap_or("name"))?;
         let on = self.target_date.unwrap_or(today);
         let identity = list_identity(&[
             "cards",
@@ -256,7 +277,9 @@ impl CardFilter {
             on,
             tags,
             all_tags,
-            prefix,
+            search,
+            by_relevance,
+            among: None,
             conditions,
             deleted,
             sort,
@@ -364,6 +387,16 @@ impl CardQuery {
         QueryBuilder::new("")
     }
 
+    /// Which of these cards are in the list.
+    pub(super) async fn ids_among(&self, conn: &mut PgConnection, ids: Vec<Uuid>) -> Result<HashSet<Uuid>> {
+        let mut sql = Self::begin();
+        sql.push("select c.id");
+        self.push_from(&mut sql);
+        sql.push(" and c.id = any(").push_bind(ids).push(")");
+        let ids = timed("filter_found_cards", sql.build_query_scalar::<Uuid>().fetch_all(conn)).await?;
+        Ok(ids.into_iter().collect())
+    }
+
     async fn count(&self, conn: &mut PgConnection) -> Result<u64> {
         let mut sql = Self::begin();
         sql.push("select count(*)");
@@ -397,9 +430,8 @@ impl CardQuery {
             })
             .push_bind(self.tags.clone());
         }
-        if let Some(prefix) = &self.prefix {
-            let escaped = prefix.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-            sql.push(" and c.name_key like ").push_bind(format!("{escaped}%"));
+        if let Some(ids) = &self.among {
+            sql.push(" and c.id = any(").push_bind(ids.clone()).push(")");
         }
         if !self.phases.is_empty() {
             self.push_phases(sql);
@@ -546,4 +578,5 @@ pub const FIELDS: &[&str] = &[
     "created_by",
     "updated_by",
     "relationships",
+    "highlights",
 ];

@@ -7,6 +7,7 @@ pub mod history;
 mod lifecycle;
 pub mod list;
 mod routes;
+pub mod search;
 pub mod store;
 mod view;
 

@@ -15,6 +15,7 @@ use super::{
     CardRow, CardView,
     history::{self, VersionView},
     list::{self, CardFilter},
+    search::CardItem,
     sparse, store,
 };
 use crate::{
@@ -58,7 +59,7 @@ pub struct CardParameters {
 #[utoipa::path(
     get, path = "/cards", tag = "Cards", operation_id = "list_cards",
     params(CardFilter, Paging, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Cards", body = Page<CardView>, headers(("ETag" = String))), (status = 304, description = "You have it already")),
+    responses((status = 200, description = "Cards", body = Page<CardItem>, headers(("ETag" = String))), (status = 304, description = "You have it already")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn list_cards(
@@ -76,38 +77,30 @@ pub async fn list_cards(
     let include = list::names(include.as_deref());
     list::check_names("include", &include, &["relationships"])?;
     let query = filter.check(&state.metamodel.load(), caller.visible(), state.clock.today())?;
-    let mut conn = state.db.acquire().await?;
-    let found = query.run(&mut conn, &request).await?;
-    let mut edges = if include.contains(&"relationships") {
-        let ids: Vec<Uuid> = found.rows.iter().map(|r| r.id).collect();
-        relationships_of(&mut conn, &ids).await?
+    let highlight = fields.is_empty() || fields.contains(&"highlights");
+    let listed = query.list(&state, &request, highlight).await?;
+    let edges = if include.contains(&"relationships") {
+        let ids: Vec<Uuid> = listed.items.iter().map(|item| item.card.id).collect();
+        relationships_of(&mut *state.db.acquire().await?, &ids).await?
     } else {
         Vec::new()
     };
-    drop(conn);
-    let mut items = Vec::with_capacity(found.rows.len());
-    for row in &found.rows {
-        let id = row.id;
-        let mut item = serde_json::to_value(CardView::new(row.clone(), query.on)).map_err(Error::internal)?;
+    let mut items = Vec::with_capacity(listed.items.len());
+    for card in listed.items {
+        let mut item = serde_json::to_value(&card).map_err(Error::internal)?;
         if include.contains(&"relationships") {
-            let own: Vec<Value> = edges
-                .iter()
-                .filter(|(card, _)| *card == id)
-                .map(|(_, edge)| edge.clone())
-                .collect();
-            item["relationships"] = Value::Array(own);
+            let id = card.card.id;
+            let own = edges.iter().filter(|(card, _)| *card == id);
+            item["relationships"] = own.map(|(_, edge)| edge.clone()).collect();
         }
-        items.push((
-            id,
-            if fields.is_empty() {
-                item
-            } else {
-                sparse(&item, &fields)?
-            },
-        ));
+        let item = if fields.is_empty() {
+            item
+        } else {
+            sparse(&item, &fields)?
+        };
+        items.push((card.cursor, item));
     }
-    edges.clear();
-    let page = Page::build(items, &request, found.total, &uri, |(id, _)| found.cursor_after(*id));
+    let page = Page::build(items, &request, listed.total, &uri, |(cursor, _)| cursor.clone());
     let page = Page {
         data: page.data.into_iter().map(|(_, item)| item).collect::<Vec<Value>>(),
         pagination: page.pagination,

@@ -23,6 +23,7 @@ mod meaning;
 mod routes;
 mod store;
 
+pub mod find;
 pub mod input;
 pub mod model;
 pub mod overlay;
@@ -33,6 +34,7 @@ pub mod view;
 mod tests;
 
 pub use embedded::Embedded;
+pub use find::Found;
 pub use input::{CardInput, Dependent, EdgeInput, RelationshipRule};
 pub use interner::{TypeId, Word};
 pub use model::{CardRecord, CriticalitySource, Dependency, EdgeDetail, EdgeIx, EdgeRecord, NodeIx, Tier};

@@ -16,10 +16,12 @@ const ROOMS: &[&str] = &[
     "auth",
     "metamodel",
     "condition",
+    "text",
     "card",
     "relationship",
     "landscape",
     "graph",
+    "search",
     "seed",
     "app",
 ];

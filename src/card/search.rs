@@ -1,0 +1,178 @@
+//! Searching the list of cards: the index in memory says which cards have the words, the filters of the list which of them
+//! remain. By relevance the page comes from memory as well, in any other order from the database.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    CardView, Phase,
+    list::{CardQuery, Deleted},
+};
+use crate::{
+    app::AppState,
+    error::{Error, Result},
+    http::page::{PageRequest, Place, decode_cursor, encode_cursor},
+    text::Highlight,
+};
+
+/// A card of a list.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CardItem {
+    /// The card.
+    #[serde(flatten)]
+    pub card: CardView,
+    /// Where the words of `search` were found, best places first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub highlights: Option<Vec<Highlight>>,
+    /// The cursor behind it.
+    #[serde(skip)]
+    pub cursor: String,
+}
+
+/// A page of a list: up to one item more than the limit.
+pub struct Listed {
+    /// The cards.
+    pub items: Vec<CardItem>,
+    /// How many there are in all, when asked for.
+    pub total: Option<u64>,
+}
+
+impl CardQuery {
+    /// The page, with highlights if something is searched for and they are wanted.
+    pub async fn list(mut self, state: &AppState, request: &PageRequest, highlight: bool) -> Result<Listed> {
+        let Some(search) = self.search.take() else {
+            return self.from_database(state, request).await;
+        };
+        state.tail.catch_up(state).await?;
+        let graph = state.graph.snapshot();
+        let (query, search) = (Arc::new(self), Arc::new(search));
+        let mut typos = false;
+        let found = loop {
+            let (held, asked, sought) = (Arc::clone(&graph), Arc::clone(&query), Arc::clone(&search));
+            let work = move || {
+                let types = held.types_named(asked.type_names());
+                let visible = held.types_named(asked.visible.names());
+                held.find_cards_as(&sought, typos, |card| {
+                    let facts = Facts {
+                        deleted: card.deleted_at.is_some(),
+                        phase: &|| card.lifecycle.phase(asked.on),
+                        has_tag: &|tag| card.tags.iter().any(|held_tag| **held.word(*held_tag) == *tag),
+                        quality: card.quality_score.map(i16::from),
+                        functional_fit: card.functional_fit.map(i16::from),
+                        technical_fit: card.technical_fit.map(i16::from),
+                        tier: card.business_criticality.map(|tier| tier.as_str()),
+                        updated_at: card.updated_at,
+                    };
+                    visible.contains(card.card_type) && types.contains(card.card_type) && asked.keeps(&facts)
+                })
+            };
+            let mut found = state.graph.apart(work).await?;
+            if query.asks_database() && !found.is_empty() {
+                let mut conn = state.db.acquire().await?;
+                let kept = query.ids_among(&mut conn, found.ids(&graph)).await?;
+                found.keep(&graph, &kept);
+            }
+            if !found.is_empty() || typos || !search.forgives() {
+                break found;
+            }
+            typos = true;
+        };
+        if !query.by_relevance {
+            let mut query = Arc::into_inner(query).ok_or_else(|| Error::internal("a search still runs"))?;
+            query.among = Some(found.ids(&graph));
+            let mut listed = query.from_database(state, request).await?;
+            for item in listed.items.iter_mut().filter(|_| highlight) {
+                let card = graph.find(item.card.id);
+                item.highlights = card.map(|card| graph.highlights(card, &search, typos));
+            }
+            return Ok(listed);
+        }
+        let after = match &request.position {
+            Place::Cursor(Some(cursor)) => Some(decode_cursor(&query.identity, cursor)?),
+            _ => None,
+        };
+        let (skip, limit) = (request.offset() as usize, request.limit as usize + 1);
+        let total = request.count.then_some(found.total() as u64);
+        let work = move || {
+            let page = found.cards(&graph, after.as_ref(), skip, limit).into_iter();
+            page.map(|(card, mark)| CardItem {
+                card: graph.view(card, query.on),
+                highlights: highlight.then(|| graph.highlights(card, &search, typos)),
+                cursor: encode_cursor(&query.identity, &mark),
+            })
+            .collect()
+        };
+        let items = state.graph.apart(work).await?;
+        Ok(Listed { items, total })
+    }
+
+    /// The types asked for; none when any will do.
+    fn type_names(&self) -> Option<&[String]> {
+        (!self.types.is_empty()).then_some(self.types.as_slice())
+    }
+
+    /// Whether filters are left that only the database can answer: those on attributes.
+    fn asks_database(&self) -> bool {
+        !self.conditions.is_empty() || !self.filter.pace_layer.is_empty()
+    }
+
+    /// Whether a card passes the filters that memory can answer, as `push_from` puts them to the database.
+    fn keeps(&self, card: &Facts<'_>) -> bool {
+        let filter = &self.filter;
+        let among = |given: &[i16], own: Option<i16>| given.is_empty() || own.is_some_and(|own| given.contains(&own));
+        let (deleted, tags) = (card.deleted, &self.tags);
+        (match self.deleted {
+            Deleted::Without => !deleted,
+            Deleted::Only => deleted,
+            Deleted::Include => true,
+        }) && among(&filter.functional_fit, card.functional_fit)
+            && among(&filter.technical_fit, card.technical_fit)
+            && filter
+                .quality_min
+                .is_none_or(|min| card.quality.is_some_and(|own| own >= min))
+            && filter
+                .quality_max
+                .is_none_or(|max| card.quality.is_some_and(|own| own <= max))
+            && filter.updated_since.is_none_or(|since| card.updated_at >= since)
+            && (filter.business_criticality.is_empty()
+                || filter.business_criticality.iter().any(|tier| card.tier == Some(tier)))
+            && (tags.is_empty()
+                || if self.all_tags {
+                    tags.iter().all(|tag| (card.has_tag)(tag))
+                } else {
+                    tags.iter().any(|tag| (card.has_tag)(tag))
+                })
+            && (self.phases.is_empty() || self.phases.contains(&(card.phase)()))
+    }
+
+    async fn from_database(&self, state: &AppState, request: &PageRequest) -> Result<Listed> {
+        let mut conn = state.db.acquire().await?;
+        let found = self.run(&mut conn, request).await?;
+        let cursors: Vec<String> = found.rows.iter().map(|row| found.cursor_after(row.id)).collect();
+        let total = found.total;
+        let items = found.rows.into_iter().zip(cursors).map(|(row, cursor)| CardItem {
+            card: CardView::new(row, self.on),
+            highlights: None,
+            cursor,
+        });
+        Ok(Listed {
+            items: items.collect(),
+            total,
+        })
+    }
+}
+
+/// What the filters ask of a card in memory.
+struct Facts<'a> {
+    deleted: bool,
+    phase: &'a dyn Fn() -> Phase,
+    has_tag: &'a dyn Fn(&str) -> bool,
+    quality: Option<i16>,
+    functional_fit: Option<i16>,
+    technical_fit: Option<i16>,
+    tier: Option<&'static str>,
+    updated_at: DateTime<Utc>,
+}
