@@ -80,6 +80,19 @@ pub struct Found {
     pub typos: bool,
 }
 
+/// The cards found of one type.
+#[derive(Clone, Debug)]
+pub struct OfType {
+    /// The type.
+    pub card_type: Arc<str>,
+    /// How many.
+    pub total: usize,
+    /// The highest score.
+    pub best: u32,
+    /// The best of them.
+    pub cards: Vec<NodeIx>,
+}
+
 struct Cards<'g, F> {
     graph: &'g Graph,
     accept: F,
@@ -190,22 +203,23 @@ impl Graph {
         })
     }
 
-    /// The tags that the query finds, with how many accepted cards carry each: the most used first.
-    pub fn find_tags(&self, query: &Query, accept: impl Fn(&CardRecord) -> bool) -> Vec<(String, usize)> {
+    /// The tags that the query finds, with how many accepted cards carry each, the most used first; and whether
+    /// typos had to be forgiven. Only of a graph with an index.
+    pub fn find_tags(&self, query: &Query, accept: impl Fn(&CardRecord) -> bool) -> (Vec<(String, usize)>, bool) {
         let Some(indexed) = &self.indexed else {
-            return Vec::new();
+            return (Vec::new(), false);
         };
         let accepted = |doc: u32| accept(self.card(NodeIx(doc)));
         let found = |typos: bool| {
             let wanted = |tag: &str| text::score(&tag_texts(tag), query, typos).is_some();
             indexed.cards.tags(wanted, accepted)
         };
-        let mut tags = found(false);
+        let (mut tags, mut typos) = (found(false), false);
         if tags.is_empty() && query.forgives() {
-            tags = found(true);
+            (tags, typos) = (found(true), true);
         }
         tags.sort_by(|a, b| (Reverse(a.1), &a.0).cmp(&(Reverse(b.1), &b.0)));
-        tags
+        (tags, typos)
     }
 
     /// What of a card made the query find it.
@@ -302,9 +316,9 @@ impl Found {
         .collect()
     }
 
-    /// The cards found of each type, as [`NodeIx`] of the best `limit` and how many there are.
+    /// The cards found by type, in the order of the types' names.
     #[must_use]
-    pub fn by_type(self, graph: &Graph, limit: usize) -> Vec<(Arc<str>, usize, Vec<NodeIx>)> {
+    pub fn by_type(self, graph: &Graph, limit: usize) -> Vec<OfType> {
         let mut groups: Vec<Vec<Hit>> = Vec::new();
         for hit in self.hits {
             let at = graph.type_rank(graph.card_type(NodeIx(hit.doc))) as usize;
@@ -316,13 +330,17 @@ impl Found {
         let filled = groups.into_iter().filter(|hits| !hits.is_empty());
         filled
             .map(|hits| {
-                let name = Arc::clone(graph.type_name(graph.card_type(NodeIx(hits[0].doc))));
                 let group = Self {
-                    hits,
                     typos: self.typos,
+                    hits,
                 };
-                let best = group.cards(graph, None, 0, limit);
-                (name, group.hits.len(), best.into_iter().map(|(card, _)| card).collect())
+                let cards = group.cards(graph, None, 0, limit.max(1));
+                OfType {
+                    card_type: Arc::clone(graph.type_name(graph.card_type(cards[0].0))),
+                    total: group.hits.len(),
+                    best: cards[0].1.0,
+                    cards: cards.into_iter().map(|(card, _)| card).take(limit).collect(),
+                }
             })
             .collect()
     }
