@@ -150,10 +150,15 @@ pub fn similar(
         metadata: Metadata::new(&bound, similar.len(), 0, 0),
         similar: similar
             .into_iter()
-            .map(|(card, score, parts)| SimilarCard {
-                card: bound.card_ref(card),
-                score,
-                parts,
+            .map(|(other, score, mut parts)| {
+                let shared = parts.neighbours.shared;
+                let theirs = neighbours(&bound, other).len();
+                parts.neighbours = Share::new(NEIGHBOURS, shared, own.len() + theirs - shared);
+                SimilarCard {
+                    card: bound.card_ref(other),
+                    score,
+                    parts,
+                }
             })
             .collect(),
         suggestions,
@@ -186,7 +191,7 @@ fn candidates(bound: &BoundView<'_>, card: NodeIx, asked: &Asked, own: &HashSet<
         let shared = theirs.iter().filter(|tag| tags.contains(tag)).count();
         let tags = Share::new(TAGS, shared, tags.len() + theirs.len() - shared);
         let shared = met.get(&other).map_or(0, HashSet::len);
-        // Whoever shares none need not be asked how many they have, unless the answer shows them.
+        // Whoever shares none need not be asked how many they have before they are part of the answer.
         let neighbours = if shared == 0 {
             Share::new(NEIGHBOURS, 0, 0)
         } else {
