@@ -18,11 +18,13 @@
 //! | [`job`] | work that outlives a request: the queue, its workers, schedules |
 //! | [`metamodel`] | card types and the rules of their attributes |
 //! | [`condition`] | the one filter language |
+//! | [`text`] | full text: words, queries, ranking, the index |
 //! | [`card`] | the card |
 //! | [`audit`] | seals of the change log, the trail, its verification |
 //! | [`relationship`] | the edge, the ontology, cardinality, cycles |
 //! | [`landscape`] | writes across cards and relationships |
 //! | [`graph`] | the graph in memory and the questions asked of it |
+//! | [`search`] | search across everything |
 //! | [`seed`] | reference data and sample landscapes |
 //! | [`app`] | the state and the only router |
 
@@ -39,6 +41,7 @@ pub mod job;
 pub mod landscape;
 pub mod metamodel;
 pub mod relationship;
+pub mod search;
 pub mod seed;
 pub mod store;
 pub mod telemetry;

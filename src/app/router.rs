@@ -18,7 +18,7 @@ use crate::{
     config::{CorsConfig, Origins},
     graph,
     http::{health, middleware, openapi as document, rate_limit},
-    job, landscape, metamodel, relationship,
+    job, landscape, metamodel, relationship, search,
 };
 
 fn slices() -> OpenApiRouter<AppState> {
@@ -29,7 +29,8 @@ fn slices() -> OpenApiRouter<AppState> {
         .merge(card::routes())
         .merge(relationship::routes())
         .merge(landscape::routes())
-        .merge(graph::routes());
+        .merge(graph::routes())
+        .merge(search::routes());
     OpenApiRouter::with_openapi(document::base())
         .nest("/api/v1", api)
         .merge(health::routes())

@@ -175,6 +175,7 @@ async fn counted(state: &AppState, headers: &HeaderMap, query: CardQuery, wanted
     let mut sets: Vec<(Option<String>, Vec<Facet>)> = vec![(None, together)];
     sets.extend(apart.into_iter().map(|facet| (Some(facet.name()), vec![facet])));
     let on = query.on;
+    let query = query.searched(state).await?;
     let mut parts = Vec::with_capacity(sets.len());
     if query.is_plain() {
         state.tail.catch_up(state).await?;

@@ -1,6 +1,8 @@
 //! Lists of cards: filters, sort, keyset. Put together at run time with bound values, because a plan for "any of twenty
 //! optional filters" would scan the whole table.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
@@ -13,8 +15,9 @@ use crate::{
     condition::{Condition, Reading, Scope},
     error::{Error, Result},
     http::page::{PageRequest, Place, decode_cursor, encode_cursor, list_identity},
-    metamodel::{Metamodel, name_key},
+    metamodel::Metamodel,
     store::timed,
+    text::Query,
 };
 
 /// Which cards, in which order.
@@ -35,8 +38,9 @@ pub struct CardFilter {
     pub tags: Vec<String>,
     /// Whether a card must carry `any` (default) or `all` of the tags.
     pub tags_mode: Option<String>,
-    /// Cards whose name begins with this.
-    #[param(max_length = 200)]
+    /// Words to be found in name, tags, description or attributes, each as the beginning of a word; `"a phrase"`, `-without`.
+    /// Typos are forgiven when nothing is found otherwise. Best first, with highlights.
+    #[param(max_length = 200, example = "customer portal")]
     pub search: Option<String>,
     /// Quality score at least, 0 to 100.
     #[param(minimum = 0, maximum = 100)]
@@ -63,11 +67,13 @@ pub struct CardFilter {
     /// `path:operator:value`, for example `attributes.hosting_type:eq:SaaS`; repeat for several, all must hold.
     #[serde(default)]
     pub filter: Vec<String>,
-    /// `name` (default), `type`, `created_at`, `updated_at`, `quality_score`, `lifecycle.plan` …, or `attributes.<path>`.
+    /// `name` (default), `type`, `created_at`, `updated_at`, `quality_score`, `lifecycle.plan` …, or `attributes.<path>`; with
+    /// `search` also `relevance`, then the default.
     pub sort: Option<String>,
     /// `asc` (default) or `desc`; cards without a value come last either way.
     pub order: Option<String>,
-    /// Only these fields, comma-separated; `attributes.<path>` for one attribute. `id` always comes along.
+    /// Only these fields, comma-separated; `attributes.<path>` for one attribute. `id` always comes along, `highlights` must be
+    /// named.
     pub fields: Option<String>,
     /// `relationships` adds each card's active relationships.
     pub include: Option<String>,
@@ -82,18 +88,22 @@ pub struct CardQuery {
     pub on: NaiveDate,
     pub(crate) tags: Vec<String>,
     pub(crate) all_tags: bool,
-    prefix: Option<String>,
+    pub(super) search: Option<Query>,
+    /// The best first: the order that only a search has.
+    pub(super) by_relevance: bool,
+    /// Only these cards: those that a search found.
+    pub(crate) among: Option<Vec<Uuid>>,
     pub(crate) filter: CardFilter,
-    conditions: Vec<Condition>,
+    pub(super) conditions: Vec<Condition>,
     include_absent: bool,
-    deleted: Deleted,
+    pub(super) deleted: Deleted,
     sort: Sort,
     descending: bool,
-    identity: String,
+    pub(super) identity: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Deleted {
+pub(super) enum Deleted {
     Without,
     Only,
     Include,
@@ -128,7 +138,7 @@ impl Sort {
                 }
                 _ => {
                     return Err(Error::invalid(
-                        "sort must be name, type, created_at, updated_at, quality_score, lifecycle.<date> or attributes.<path>",
+                        "sort must be name, type, created_at, updated_at, quality_score, lifecycle.<date>, attributes.<path> or, with search, relevance",
                     )
                     .at("sort"));
                 }
@@ -232,11 +242,22 @@ impl CardFilter {
                 Condition::parse_filter(text, Scope::new(metamodel).of_types(&self.r#type)).map_err(Error::validation)
             })
             .collect::<Result<_>>()?;
-        let prefix = self.search.as_deref().map(name_key).filter(|p| !p.is_empty());
-        if prefix.as_ref().is_some_and(|p| p.chars().count() > 200) {
-            return Err(Error::invalid("search is longer than 200 characters").at("search"));
+        let given = self.search.as_deref().filter(|text| !text.trim().is_empty());
+        let search = given
+            .map(Query::parse)
+            .transpose()
+            .map_err(|error| error.at("search"))?;
+        let by_relevance = match self.sort.as_deref() {
+            None => search.is_some(),
+            Some(sort) => sort == "relevance",
+        };
+        if by_relevance && search.is_none() {
+            return Err(Error::invalid("sort=relevance needs something to search for").at("sort"));
         }
-        let sort = Sort::parse(self.sort.as_deref().unwrap_or("name"))?;
+        if by_relevance && self.order.as_deref() == Some("asc") {
+            return Err(Error::invalid("By relevance the best always come first; leave order out").at("order"));
+        }
+        let sort = Sort::parse(self.sort.as_deref().filter(|_| !by_relevance).unwrap_or("name"))?;
         let on = self.target_date.unwrap_or(today);
         let identity = list_identity(&[
             "cards",
@@ -257,7 +278,9 @@ impl CardFilter {
             on,
             tags,
             all_tags,
-            prefix,
+            search,
+            by_relevance,
+            among: None,
             conditions,
             include_absent: false,
             deleted,
@@ -335,7 +358,9 @@ impl CardQuery {
         let together = request.count && mark.is_none() && self.conditions.iter().any(Condition::looks_at_related);
         let mut sql = Self::begin();
         if together {
-            sql.push("select ").push(store::COLUMNS).push(", sort_value, total from (select c.id as found, (");
+            sql.push("select ")
+                .push(store::COLUMNS)
+                .push(", sort_value, total from (select c.id as found, (");
             self.sort.push(&mut sql);
             sql.push(")::text as sort_value, count(*) over () as total");
         } else {
@@ -399,7 +424,7 @@ impl CardQuery {
     /// Whether the columns of the card alone decide: no full text, no conditions, no deleted cards.
     #[must_use]
     pub(crate) fn is_plain(&self) -> bool {
-        self.prefix.is_none()
+        self.search.is_none()
             && self.conditions.is_empty()
             && self.filter.pace_layer.is_empty()
             && self.deleted == Deleted::Without
@@ -408,6 +433,16 @@ impl CardQuery {
     /// Every statement of this query begins here.
     pub(super) fn begin() -> QueryBuilder<Postgres> {
         QueryBuilder::new("")
+    }
+
+    /// Which of these cards are in the list.
+    pub(crate) async fn ids_among(&self, conn: &mut PgConnection, ids: Vec<Uuid>) -> Result<HashSet<Uuid>> {
+        let mut sql = Self::begin();
+        sql.push("select c.id");
+        self.push_from(&mut sql, None);
+        sql.push(" and c.id = any(").push_bind(ids).push(")");
+        let ids = timed("filter_found_cards", sql.build_query_scalar::<Uuid>().fetch_all(conn)).await?;
+        Ok(ids.into_iter().collect())
     }
 
     async fn count(&self, conn: &mut PgConnection) -> Result<u64> {
@@ -443,9 +478,8 @@ impl CardQuery {
             })
             .push_bind(self.tags.clone());
         }
-        if let Some(prefix) = &self.prefix {
-            let escaped = prefix.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-            sql.push(" and c.name_key like ").push_bind(format!("{escaped}%"));
+        if let Some(ids) = &self.among {
+            sql.push(" and c.id = any(").push_bind(ids.clone()).push(")");
         }
         if !self.phases.is_empty() && takes("lifecycle_phase") {
             self.push_phases(sql);
@@ -486,7 +520,11 @@ impl CardQuery {
             include_absent: self.include_absent,
             types: if takes("type") { &self.types } else { &[] },
         };
-        for condition in self.conditions.iter().filter(|c| but.is_none_or(|field| !c.is_only_on(field))) {
+        for condition in self
+            .conditions
+            .iter()
+            .filter(|c| but.is_none_or(|field| !c.is_only_on(field)))
+        {
             sql.push(" and ");
             condition.push(sql, &reading);
         }
@@ -618,4 +656,5 @@ pub const FIELDS: &[&str] = &[
     "created_by",
     "updated_by",
     "relationships",
+    "highlights",
 ];

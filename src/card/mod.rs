@@ -11,6 +11,7 @@ pub mod list;
 pub mod query;
 mod query_routes;
 mod routes;
+pub mod search;
 pub mod store;
 mod view;
 

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::{
     CardView, list,
     query::{Asked, take_paging},
-    routes::page_of,
+    routes::{check_scope, page_of},
 };
 use crate::{
     app::AppState,
@@ -109,10 +109,10 @@ pub async fn query_cards(
     let include: Vec<&str> = include.iter().map(String::as_str).collect();
     list::check_names("fields", &shown, list::FIELDS)?;
     list::check_names("include", &include, &["relationships"])?;
+    check_scope(&caller, &include)?;
     let request = paging.validate()?;
     let query = asked.check(&metamodel, caller.visible(), state.clock.today())?;
-    let mut conn = state.db.acquire().await?;
-    let mut page = page_of(&mut conn, &query, &request, &shown, &include, &uri).await?;
+    let mut page = page_of(&state, query, &request, &shown, &include, &uri).await?;
     page.pagination.next_url = None;
     page.pagination.prev_url = None;
     validated(&headers, None, &page)

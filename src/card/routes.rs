@@ -12,11 +12,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{
-    CardRow, CardView,
+    CardRow, CardView, facet_routes,
     history::{self, VersionView},
-    facet_routes,
     list::{self, CardFilter, CardQuery},
-    query_routes, sparse, store,
+    query_routes,
+    search::CardItem,
+    sparse, store,
 };
 use crate::{
     app::AppState,
@@ -55,7 +56,7 @@ pub struct CardParameters {
 }
 
 /// Relationships that come along need the scope of relationships.
-fn check_scope(caller: &Principal, include: &[&str]) -> Result<()> {
+pub(super) fn check_scope(caller: &Principal, include: &[&str]) -> Result<()> {
     if include.contains(&"relationships") {
         caller.require_scope(scope::READ_RELATIONSHIPS)?;
     }
@@ -69,7 +70,7 @@ fn check_scope(caller: &Principal, include: &[&str]) -> Result<()> {
 #[utoipa::path(
     get, path = "/cards", tag = "Cards", operation_id = "list_cards",
     params(CardFilter, Paging, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Cards", body = Page<CardView>, headers(("ETag" = String))), (status = 304, description = "You have it already")),
+    responses((status = 200, description = "Cards", body = Page<CardItem>, headers(("ETag" = String))), (status = 304, description = "You have it already")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn list_cards(
@@ -88,49 +89,44 @@ pub async fn list_cards(
     list::check_names("include", &include, &["relationships"])?;
     check_scope(&caller, &include)?;
     let query = filter.check(&state.metamodel.load(), caller.visible(), state.clock.today())?;
-    let mut conn = state.db.acquire().await?;
-    let page = page_of(&mut conn, &query, &request, &fields, &include, &uri).await?;
+    let page = page_of(&state, query, &request, &fields, &include, &uri).await?;
     validated(&headers, None, &page)
 }
 
 /// One page of a query, as the list and `POST /cards/query` answer it.
 pub(super) async fn page_of(
-    conn: &mut sqlx::PgConnection,
-    query: &CardQuery,
+    state: &AppState,
+    query: CardQuery,
     request: &PageRequest,
     fields: &[&str],
     include: &[&str],
     uri: &axum::http::Uri,
 ) -> Result<Page<Value>> {
-    let found = query.run(conn, request).await?;
+    let highlight = fields.is_empty() || fields.contains(&"highlights");
+    let visible = query.visible().clone();
+    let listed = query.list(state, request, highlight).await?;
     let edges = if include.contains(&"relationships") {
-        let ids: Vec<Uuid> = found.rows.iter().map(|r| r.id).collect();
-        relationships_of(conn, &ids, query.visible()).await?
+        let ids: Vec<Uuid> = listed.items.iter().map(|item| item.card.id).collect();
+        relationships_of(&mut *state.db.acquire().await?, &ids, &visible).await?
     } else {
         Vec::new()
     };
-    let mut items = Vec::with_capacity(found.rows.len());
-    for row in &found.rows {
-        let id = row.id;
-        let mut item = serde_json::to_value(CardView::new(row.clone(), query.on)).map_err(Error::internal)?;
+    let mut items = Vec::with_capacity(listed.items.len());
+    for card in listed.items {
+        let mut item = serde_json::to_value(&card).map_err(Error::internal)?;
         if include.contains(&"relationships") {
-            let own: Vec<Value> = edges
-                .iter()
-                .filter(|(card, _)| *card == id)
-                .map(|(_, edge)| edge.clone())
-                .collect();
-            item["relationships"] = Value::Array(own);
+            let id = card.card.id;
+            let own = edges.iter().filter(|(card, _)| *card == id);
+            item["relationships"] = own.map(|(_, edge)| edge.clone()).collect();
         }
-        items.push((
-            id,
-            if fields.is_empty() {
-                item
-            } else {
-                sparse(&item, fields)?
-            },
-        ));
+        let item = if fields.is_empty() {
+            item
+        } else {
+            sparse(&item, fields)?
+        };
+        items.push((card.cursor, item));
     }
-    let page = Page::build(items, request, found.total, uri, |(id, _)| found.cursor_after(*id));
+    let page = Page::build(items, request, listed.total, uri, |(cursor, _)| cursor.clone());
     Ok(Page {
         data: page.data.into_iter().map(|(_, item)| item).collect::<Vec<Value>>(),
         pagination: page.pagination,

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{
     CardInput, CardRecord, CriticalitySource, Dependent, EdgeInput, Graph, GraphBuilder, RelationshipRule, Tier,
+    find::apart,
 };
 use crate::{
     card::{self, CardRow, CardView},
@@ -50,7 +51,7 @@ impl Embedded {
         cards(&mut tx, &mut builder).await?;
         edges(&mut tx, &mut builder).await?;
         tx.commit().await?;
-        let graph = builder.build();
+        let graph = apart(move || builder.build().with_texts()).await?;
         tracing::info!(
             cards = graph.card_count(),
             relationships = graph.edge_count(),
@@ -96,7 +97,8 @@ impl Embedded {
                 tracing::error!(position = change.position, entity = %change.entity, id = %change.entity_id, %error, "a change could not be applied to the graph");
             }
         }
-        if let Some(graph) = next {
+        if let Some(mut graph) = next {
+            graph.index_texts();
             self.current.store(Arc::new(graph));
         }
     }
@@ -202,7 +204,8 @@ fn edge_input(row: RelationshipRow) -> EdgeInput {
     }
 }
 
-fn view(graph: &Graph, card: &CardRecord, on: NaiveDate) -> CardView {
+/// A card as clients read it.
+pub(super) fn view(graph: &Graph, card: &CardRecord, on: NaiveDate) -> CardView {
     let card_type = graph.type_name(card.card_type).to_string();
     let attributes = card.attributes();
     let mut computed = card::computed(&card_type, &attributes, on);

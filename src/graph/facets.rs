@@ -151,6 +151,8 @@ fn tally(graph: &Graph, columns: &Columns, query: &CardQuery, facets: &[Facet], 
 struct Filter<'a> {
     graph: &'a Graph,
     query: &'a CardQuery,
+    /// One bit for each card that a search found.
+    among: Option<Vec<u64>>,
     visible: TypeSet,
     types: TypeSet,
     tags: Vec<Option<Word>>,
@@ -170,6 +172,13 @@ impl<'a> Filter<'a> {
         Self {
             graph,
             query,
+            among: query.among.as_ref().map(|ids| {
+                let mut bits = vec![0; graph.card_count().div_ceil(64)];
+                for ix in ids.iter().filter_map(|id| graph.find(*id)) {
+                    bits[ix.at() / 64] |= 1 << (ix.at() % 64);
+                }
+                bits
+            }),
             visible: match query.visible.names() {
                 None => TypeSet::All,
                 Some(names) => TypeSet::of(graph, names.iter().map(String::as_str)),
@@ -195,6 +204,10 @@ impl<'a> Filter<'a> {
         if node.deleted || !self.visible.contains(node.card_type) || !self.types.contains(node.card_type) {
             return false;
         }
+        let found = |bits: &Vec<u64>| bits[ix.at() / 64] >> (ix.at() % 64) & 1 == 1;
+        if !self.among.as_ref().is_none_or(found) {
+            return false;
+        }
         let card = &node.card;
         let has = |tag: &Option<Word>| tag.is_some_and(|word| card.tags.contains(&word));
         let tagged = if self.query.all_tags {
@@ -202,7 +215,8 @@ impl<'a> Filter<'a> {
         } else {
             self.tags.is_empty() || self.tags.iter().any(has)
         };
-        let fits = |asked: &[i16], fit: Option<u8>| asked.is_empty() || fit.is_some_and(|f| asked.contains(&i16::from(f)));
+        let fits =
+            |asked: &[i16], fit: Option<u8>| asked.is_empty() || fit.is_some_and(|f| asked.contains(&i16::from(f)));
         let filter = &self.query.filter;
         let quality = card.quality_score.map(i16::from);
         tagged
@@ -225,8 +239,15 @@ enum Counter {
     Phase([u64; PHASES.len()]),
     Tags(HashMap<Word, u64>, u64),
     Criticality(HashMap<&'static str, u64>, u64),
-    Fit { functional: bool, counts: [u64; 5] },
-    Attribute { values: Arc<Vec<Value>>, places: Vec<u32>, counts: Vec<u64> },
+    Fit {
+        functional: bool,
+        counts: [u64; 5],
+    },
+    Attribute {
+        values: Arc<Vec<Value>>,
+        places: Vec<u32>,
+        counts: Vec<u64>,
+    },
 }
 
 const PHASES: [Phase; 6] = [
@@ -317,9 +338,14 @@ impl Counter {
                     add(Value::from(&**graph.type_name(super::TypeId(at))), cards);
                 }
             }
-            Self::Phase(counts) => PHASES.iter().zip(counts).for_each(|(phase, n)| add(phase.as_str().into(), n)),
+            Self::Phase(counts) => PHASES
+                .iter()
+                .zip(counts)
+                .for_each(|(phase, n)| add(phase.as_str().into(), n)),
             Self::Tags(counts, missing) => {
-                counts.into_iter().for_each(|(word, n)| add(Value::from(&**graph.word(word)), n));
+                counts
+                    .into_iter()
+                    .for_each(|(word, n)| add(Value::from(&**graph.word(word)), n));
                 add(Value::Null, missing);
             }
             Self::Criticality(counts, missing) => {

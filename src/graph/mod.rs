@@ -24,16 +24,19 @@ mod meaning;
 mod routes;
 mod store;
 
+pub mod find;
 pub mod input;
 pub mod model;
 pub mod overlay;
 pub mod question;
+mod search;
 pub mod view;
 
 #[cfg(test)]
 mod tests;
 
 pub use embedded::Embedded;
+pub use find::Found;
 pub use input::{CardInput, Dependent, EdgeInput, RelationshipRule};
 pub use interner::{TypeId, Word};
 pub use model::{CardRecord, CriticalitySource, Dependency, EdgeDetail, EdgeIx, EdgeRecord, NodeIx, Tier};

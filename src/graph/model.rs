@@ -167,7 +167,7 @@ impl CardRecord {
 }
 
 /// Name, name key, description and attributes in one allocation: at 100,000 cards the three it saves are 10 MB.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Text {
     all: Box<str>,
     ends: [u32; 3],

@@ -17,11 +17,13 @@ const ROOMS: &[&str] = &[
     "job",
     "metamodel",
     "condition",
+    "text",
     "card",
     "audit",
     "relationship",
     "landscape",
     "graph",
+    "search",
     "seed",
     "app",
 ];

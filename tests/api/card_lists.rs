@@ -5,7 +5,9 @@ mod model;
 use archzero::auth::Role;
 use serde_json::Value;
 
-use self::model::{DATES, Dice, SORTS, Test, landscape, random_filter, sorted};
+use archzero::metamodel::name_key;
+
+use self::model::{DATES, Dice, SEARCHES, SORTS, Test, landscape, random_filter, relevance, sorted};
 use crate::{
     harness::TestApp,
     probe::{by_cursor, by_page, encode, ids},
@@ -69,6 +71,61 @@ async fn every_filter_and_sort_gives_what_a_plain_model_gives() {
         empty < 40,
         "{empty} of 90 questions had no answer: they tell too little"
     );
+}
+
+#[tokio::test]
+async fn a_search_under_any_filter_comes_in_the_order_of_the_rule() {
+    let app = TestApp::start().await;
+    let architect = app.login(Role::Architect).await;
+    let all = landscape(&architect).await;
+    let mut dice = Dice(0xA076_1D64_78BD_642F);
+    let mut found = 0;
+    for round in 0..60 {
+        let words = SEARCHES[round % SEARCHES.len()];
+        let mut parameters = vec![("search", words.to_owned())];
+        let mut tests: Vec<Test> = vec![Box::new(move |c| relevance(c, words).is_some())];
+        let which = dice.below(18);
+        if dice.once_in(2) && which != 4 {
+            let (more, test) = random_filter(&mut dice, which, &all, app.clock.today());
+            parameters.extend(more);
+            tests.push(test);
+        }
+        if !parameters.iter().any(|(name, _)| *name == "deleted") {
+            tests.push(Box::new(|c| c["deleted_at"].is_null()));
+        }
+        let query: Vec<String> = parameters
+            .iter()
+            .map(|(name, value)| format!("{name}={}", encode(value)))
+            .collect();
+        let path = format!("/cards?{}", query.join("&"));
+        let mut expected: Vec<Value> = all
+            .iter()
+            .filter(|card| tests.iter().all(|test| test(card)))
+            .cloned()
+            .collect();
+        expected.sort_by_cached_key(|card| {
+            let name = name_key(card["name"].as_str().unwrap());
+            let id = card["id"].as_str().unwrap().to_owned();
+            (std::cmp::Reverse(relevance(card, words)), name, id)
+        });
+        found += expected.len();
+        assert_eq!(
+            ids(&by_page(&architect, &path, 1 + dice.below(60)).await),
+            ids(&expected),
+            "{path}"
+        );
+        assert_eq!(
+            ids(&by_cursor(&architect, &path, 1 + dice.below(60)).await),
+            ids(&expected),
+            "{path}"
+        );
+        let counted = architect
+            .get(&format!("{path}&cursor=&include_total=true&limit=1"))
+            .await
+            .expect(200);
+        assert_eq!(counted.body["pagination"]["total_items"], expected.len(), "{path}");
+    }
+    assert!(found > 500, "{found} cards found in 60 searches tell too little");
 }
 
 #[tokio::test]

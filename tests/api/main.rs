@@ -42,4 +42,5 @@ mod oracle;
 mod probe;
 mod relationship_changes;
 mod relationships;
+mod search;
 mod seed;

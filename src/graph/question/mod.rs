@@ -30,6 +30,7 @@ pub mod orphans;
 pub mod paths;
 mod reach;
 pub mod roots;
+pub mod similar;
 pub mod spof;
 pub mod traverse;
 

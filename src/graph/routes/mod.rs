@@ -8,6 +8,7 @@ mod fan;
 mod impact;
 mod overview;
 mod paths;
+mod similar;
 mod subject;
 mod traverse;
 
@@ -33,4 +34,5 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(overview::list_orphans))
         .routes(routes!(around::read_lineage))
         .routes(routes!(diff::diff_dates))
+        .routes(routes!(similar::list_similar_cards))
 }

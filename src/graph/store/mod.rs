@@ -19,6 +19,7 @@ use crate::card::{Lifecycle, day};
 
 use super::{
     cow::{CowVec, IdIndex},
+    find::Indexed,
     input::{CardInput, Dependent, EdgeInput, RelationshipRule},
     interner::{TypeId, Types, Word, Words},
     meaning,
@@ -40,6 +41,8 @@ pub struct Graph {
     edge_ids: IdIndex,
     rules: Arc<Vec<Rule>>,
     pending: Arc<Pending>,
+    /// The index of all texts, for a graph that is searched.
+    pub(super) indexed: Option<Indexed>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -208,11 +211,18 @@ impl Graph {
             if input.computed.is_none() {
                 card.computed.clone_from(&held.card.computed);
             }
+            let reworded = node.card.text != held.card.text || node.card.tags != held.card.tags;
             *held = Node { out, inc, ..node };
+            if let (true, Some(ix), Some(indexed)) = (reworded, known, &mut self.indexed) {
+                indexed.card(ix);
+            }
             return true;
         }
         let at = self.nodes.len() as u32;
         self.nodes.push(node);
+        if let Some(indexed) = &mut self.indexed {
+            indexed.card(NodeIx(at));
+        }
         let nodes = &self.nodes;
         self.card_ids.insert(input.id, at, |held| nodes[held as usize].id);
         self.attach_pending(input.id);
@@ -272,6 +282,11 @@ impl Graph {
         let detail = detail_of(input);
         if let Some(ix) = known {
             let before = self.edges[ix.0 as usize];
+            if let Some(indexed) = &mut self.indexed
+                && self.details[ix.0 as usize].description() != detail.description()
+            {
+                indexed.edge(ix);
+            }
             if let (Some(edge), Some(rest)) = (self.edges.get_mut(ix.0 as usize), self.details.get_mut(ix.0 as usize)) {
                 *edge = record;
                 *rest = detail;
@@ -279,6 +294,9 @@ impl Graph {
             return (ix, Some(before));
         }
         let at = self.edges.len() as u32;
+        if let (Some(indexed), Some(_)) = (&mut self.indexed, detail.description()) {
+            indexed.edge(EdgeIx(at));
+        }
         self.edges.push(record);
         self.details.push(detail);
         let details = &self.details;

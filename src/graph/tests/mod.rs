@@ -5,6 +5,8 @@ mod generated;
 mod oracle;
 mod properties;
 mod rules;
+mod similar;
+mod texts;
 mod updates;
 
 use chrono::NaiveDate;

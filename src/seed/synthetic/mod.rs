@@ -76,6 +76,13 @@ impl Parameters {
     }
 }
 
+/// The cards of a landscape, for measuring what needs no database.
+pub fn cards(parameters: Parameters) -> Result<impl Iterator<Item = CardDraft>> {
+    parameters.validate()?;
+    let plan = plan::Plan::new(parameters.cards, parameters.seed);
+    Ok((0..parameters.cards).map(move |number| card::draft(&plan, number)))
+}
+
 /// The landscape before it is anywhere: what needs overview is drawn, cards are drawn when asked for.
 struct Landscape {
     plan: plan::Plan,

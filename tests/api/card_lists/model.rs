@@ -2,7 +2,10 @@
 
 use std::{cmp::Ordering, sync::LazyLock};
 
-use archzero::metamodel::name_key;
+use archzero::{
+    metamodel::name_key,
+    text::{Query, Texts, score},
+};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
@@ -143,6 +146,35 @@ fn phase(card: &Value, on: NaiveDate) -> &'static str {
     }
 }
 
+/// Words of which no other word of the landscape is a typo.
+pub const SEARCHES: [&str; 12] = [
+    "ALPHA",
+    "al",
+    "50%",
+    "z_",
+    "z",
+    "ä",
+    "日",
+    "%",
+    "arger 1",
+    "\"beta alpha\"",
+    "alpha -zebra",
+    "oracle",
+];
+
+/// What a card scores, by the rule that the index must agree with.
+pub fn relevance(card: &Value, words: &str) -> Option<u32> {
+    let tags = card["tags"].as_array().unwrap();
+    let attributes = card["attributes"].to_string();
+    let texts = Texts {
+        name: card["name"].as_str().unwrap(),
+        tags: tags.iter().map(|tag| tag.as_str().unwrap()).collect(),
+        description: card["description"].as_str().unwrap_or_default(),
+        attributes: &attributes,
+    };
+    score(&texts, &Query::parse(words).unwrap(), false)
+}
+
 pub type Test = Box<dyn Fn(&Value) -> bool>;
 
 /// A random parameter with what it means.
@@ -191,12 +223,11 @@ pub fn random_filter(
             (parameters, test)
         }
         4 => {
-            let prefix = dice.pick(&["ALPHA", "al", "50%", "z_", "z", "ä", "日", "%"]).to_owned();
-            let key = name_key(prefix);
+            let words = dice.pick(&SEARCHES);
             one(
                 "search",
-                prefix.to_owned(),
-                Box::new(move |c| name_key(c["name"].as_str().unwrap()).starts_with(&key)),
+                (*words).to_owned(),
+                Box::new(move |c| relevance(c, words).is_some()),
             )
         }
         5 => {

@@ -1,0 +1,378 @@
+//! Which cards are like one, why, and what they have that it lacks.
+//!
+//! A score is 70 % tags, 20 % attributes, 10 % neighbours, each from 0 (nothing in common) to 1 (the same):
+//!
+//! * tags: those that both cards have, as a share of those that either has (the index of Jaccard);
+//! * attributes: those with equal values in both, as a share of those that either has; members of objects count one by one,
+//!   a list as one value, blank values and `external_ids` not at all;
+//! * neighbours: the same card, reached by the same type of relationship in the same direction, as a share of those that
+//!   either has.
+//!
+//! Two cards without any tags have no tags in common, and likewise for the rest.
+//!
+//! Reads: the cards of the types asked for, and what lies two steps around the card.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, HashSet},
+};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::{CardRef, Label, Metadata};
+use crate::{
+    graph::{BoundView, Direction, Graph, NodeIx, TypeId, TypeSet, View, Word},
+    metamodel::is_filled,
+};
+
+const TAGS: f64 = 0.7;
+const ATTRIBUTES: f64 = 0.2;
+const NEIGHBOURS: f64 = 0.1;
+/// At most this many relationships are suggested.
+const MAX_SUGGESTIONS: usize = 20;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Only cards of these types.
+    pub types: TypeSet,
+    /// At most this many.
+    pub limit: usize,
+    /// None below this score, 0 to 1.
+    pub min_score: f64,
+}
+
+/// The cards like one.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SimilarCards {
+    /// The card.
+    pub card: CardRef,
+    /// Those like it, the most alike first, among equals by name.
+    pub similar: Vec<SimilarCard>,
+    /// Relationships that at least two of them have and the card has not, the most frequent first.
+    pub suggestions: Vec<Suggestion>,
+    /// How the answer came about.
+    pub metadata: Metadata,
+}
+
+/// A card like another.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SimilarCard {
+    /// The card.
+    pub card: CardRef,
+    /// 0 to 1: the sum of the weighted parts.
+    pub score: f64,
+    /// What it is made of.
+    pub parts: Parts,
+}
+
+/// The parts of a score.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct Parts {
+    /// Tags in common, 70 %.
+    pub tags: Share,
+    /// Equal attributes, 20 %.
+    pub attributes: Share,
+    /// The same neighbours, 10 %.
+    pub neighbours: Share,
+}
+
+/// One part of a score.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Share {
+    /// How many both have.
+    pub shared: usize,
+    /// How many either has.
+    pub of: usize,
+    /// One as a share of the other, 0 to 1; 0 when neither has any.
+    pub value: f64,
+    /// What it adds to the score.
+    pub weighted: f64,
+}
+
+/// A relationship that similar cards have.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Suggestion {
+    /// The relationship type, for example `RELIES_ON`.
+    #[serde(rename = "type")]
+    #[schema(value_type = String)]
+    pub kind: Label,
+    /// `out` from the card, or `in` towards it.
+    pub direction: Direction,
+    /// The card at the other end.
+    pub card: CardRef,
+    /// How many of the similar cards have it.
+    pub count: usize,
+}
+
+/// A neighbour: the type of the relationship, whether it leads there, and the card.
+type Neighbour = (TypeId, bool, NodeIx);
+
+impl Share {
+    fn new(weight: f64, shared: usize, of: usize) -> Self {
+        let value = if of == 0 { 0.0 } else { shared as f64 / of as f64 };
+        Self {
+            shared,
+            of,
+            value,
+            weighted: weight * value,
+        }
+    }
+}
+
+/// A candidate before its attributes are looked at; the best are looked at first.
+struct Candidate {
+    most: f64,
+    card: NodeIx,
+    tags: Share,
+    neighbours: Share,
+}
+
+/// The cards like `card`; `allowed` says whether a suggested relationship could be made (source, type, target).
+#[must_use]
+pub fn similar(
+    graph: &Graph,
+    view: &View,
+    card: NodeIx,
+    asked: &Asked,
+    allowed: impl Fn(&str, &str, &str) -> bool,
+) -> SimilarCards {
+    let bound = BoundView::new(graph, view, &[card]);
+    let own = neighbours(&bound, card);
+    let mut candidates = candidates(&bound, card, asked, &own);
+    candidates.sort_unstable_by(|a, b| b.most.total_cmp(&a.most));
+    let similar = best(graph, card, asked, candidates);
+    let suggestions = suggestions(&bound, card, &own, &similar, allowed);
+    SimilarCards {
+        card: bound.card_ref(card),
+        metadata: Metadata::new(&bound, similar.len(), 0, 0),
+        similar: similar
+            .into_iter()
+            .map(|(other, score, mut parts)| {
+                let shared = parts.neighbours.shared;
+                let theirs = neighbours(&bound, other).len();
+                parts.neighbours = Share::new(NEIGHBOURS, shared, own.len() + theirs - shared);
+                SimilarCard {
+                    card: bound.card_ref(other),
+                    score,
+                    parts,
+                }
+            })
+            .collect(),
+        suggestions,
+    }
+}
+
+fn neighbours(bound: &BoundView<'_>, card: NodeIx) -> HashSet<Neighbour> {
+    let links = bound.links(card, Direction::Both);
+    links
+        .map(|link| (link.record.kind, link.outgoing, link.other))
+        .collect()
+}
+
+fn candidates(bound: &BoundView<'_>, card: NodeIx, asked: &Asked, own: &HashSet<Neighbour>) -> Vec<Candidate> {
+    let graph = bound.graph();
+    let mut met: HashMap<NodeIx, HashSet<Neighbour>> = HashMap::new();
+    for (kind, outgoing, other) in own {
+        let back = if *outgoing { Direction::In } else { Direction::Out };
+        for link in bound.links(*other, back).filter(|link| link.record.kind == *kind) {
+            met.entry(link.other).or_default().insert((*kind, *outgoing, *other));
+        }
+    }
+    let tags: HashSet<Word> = graph.card(card).tags.iter().copied().collect();
+    let mut found = Vec::new();
+    for other in graph.cards() {
+        if other == card || !asked.types.contains(graph.card_type(other)) || !bound.accepts(other) {
+            continue;
+        }
+        let theirs = &graph.card(other).tags;
+        let shared = theirs.iter().filter(|tag| tags.contains(tag)).count();
+        let tags = Share::new(TAGS, shared, tags.len() + theirs.len() - shared);
+        let shared = met.get(&other).map_or(0, HashSet::len);
+        // Whoever shares none need not be asked how many they have before they are part of the answer.
+        let neighbours = if shared == 0 {
+            Share::new(NEIGHBOURS, 0, 0)
+        } else {
+            let theirs = neighbours(bound, other).len();
+            Share::new(NEIGHBOURS, shared, own.len() + theirs - shared)
+        };
+        let most = tags.weighted + neighbours.weighted + ATTRIBUTES;
+        if most >= asked.min_score {
+            found.push(Candidate {
+                most,
+                card: other,
+                tags,
+                neighbours,
+            });
+        }
+    }
+    found
+}
+
+/// Looks at attributes, which must be parsed, only as long as they can still bring somebody among the best.
+fn best(graph: &Graph, card: NodeIx, asked: &Asked, candidates: Vec<Candidate>) -> Vec<(NodeIx, f64, Parts)> {
+    let own = leaves(&graph.card(card).attributes());
+    let mut scores: BinaryHeap<Reverse<Ordered>> = BinaryHeap::new();
+    let mut found = Vec::new();
+    for candidate in candidates {
+        if scores.len() == asked.limit && scores.peek().is_some_and(|least| candidate.most < least.0.0) {
+            break;
+        }
+        let theirs = leaves(&graph.card(candidate.card).attributes());
+        let common = theirs.iter().filter_map(|(path, value)| Some((own.get(path)?, value)));
+        let (mut both, mut shared) = (0, 0);
+        for (mine, value) in common {
+            both += 1;
+            shared += usize::from(equal(mine, value));
+        }
+        let parts = Parts {
+            tags: candidate.tags,
+            attributes: Share::new(ATTRIBUTES, shared, own.len() + theirs.len() - both),
+            neighbours: candidate.neighbours,
+        };
+        let score = parts.tags.weighted + parts.attributes.weighted + parts.neighbours.weighted;
+        if score < asked.min_score || score == 0.0 {
+            continue;
+        }
+        found.push((candidate.card, score, parts));
+        scores.push(Reverse(Ordered(score)));
+        if scores.len() > asked.limit {
+            scores.pop();
+        }
+    }
+    let name = |card: NodeIx| (graph.card(card).name_key(), graph.id(card));
+    found.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then_with(|| name(a.0).cmp(&name(b.0))));
+    found.truncate(asked.limit);
+    found
+}
+
+/// A score, ordered.
+struct Ordered(f64);
+
+impl PartialEq for Ordered {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ordered {}
+
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// The values of attributes by path.
+fn leaves(attributes: &Map<String, Value>) -> HashMap<String, Value> {
+    fn walk(members: &Map<String, Value>, path: &mut String, into: &mut HashMap<String, Value>) {
+        for (key, value) in members {
+            let length = path.len();
+            path.push_str(key);
+            match value {
+                Value::Object(inner) => {
+                    path.push('.');
+                    walk(inner, path, into);
+                }
+                value if is_filled(value) => _ = into.insert(path.clone(), value.clone()),
+                _ => {}
+            }
+            path.truncate(length);
+        }
+    }
+    let mut found = HashMap::new();
+    walk(attributes, &mut String::new(), &mut found);
+    found.remove("external_ids");
+    found
+}
+
+/// 2 and 2.0 are the same number.
+fn equal(one: &Value, two: &Value) -> bool {
+    match (one, two) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        _ => one == two,
+    }
+}
+
+fn suggestions(
+    bound: &BoundView<'_>,
+    card: NodeIx,
+    own: &HashSet<Neighbour>,
+    similar: &[(NodeIx, f64, Parts)],
+    allowed: impl Fn(&str, &str, &str) -> bool,
+) -> Vec<Suggestion> {
+    let graph = bound.graph();
+    let mut counts: HashMap<Neighbour, usize> = HashMap::new();
+    for (other, ..) in similar {
+        for neighbour in neighbours(bound, *other) {
+            if !own.contains(&neighbour) && neighbour.2 != card {
+                *counts.entry(neighbour).or_default() += 1;
+            }
+        }
+    }
+    let type_of = |node| &**graph.type_name(graph.card_type(node));
+    let possible = |(kind, outgoing, other): &Neighbour| {
+        let kind = graph.type_name(*kind);
+        if *outgoing {
+            allowed(type_of(card), kind, type_of(*other))
+        } else {
+            allowed(type_of(*other), kind, type_of(card))
+        }
+    };
+    let mut found: Vec<(Neighbour, usize)> = counts
+        .into_iter()
+        .filter(|(neighbour, count)| *count > 1 && possible(neighbour))
+        .collect();
+    let order = |((kind, outgoing, other), count): &(Neighbour, usize)| {
+        let name = graph.card(*other).name_key();
+        (
+            Reverse(*count),
+            graph.type_rank(*kind),
+            !outgoing,
+            name,
+            graph.id(*other),
+        )
+    };
+    found.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+    found.truncate(MAX_SUGGESTIONS);
+    found
+        .into_iter()
+        .map(|((kind, outgoing, other), count)| Suggestion {
+            kind: Label(std::sync::Arc::clone(graph.type_name(kind))),
+            direction: if outgoing { Direction::Out } else { Direction::In },
+            card: bound.card_ref(other),
+            count,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_compared_leaf_by_leaf() {
+        let of = |json: &str| leaves(&serde_json::from_str(json).unwrap());
+        let all = of(
+            r#"{"a": {"b": 1, "c": " ", "d": {}}, "e": [1, 2], "external_ids": [{"id": 1}], "f": null, "g": false}"#,
+        );
+        let mut paths: Vec<&str> = all.keys().map(String::as_str).collect();
+        paths.sort_unstable();
+        assert_eq!(paths, ["a.b", "e", "g"]);
+        assert!(equal(&1.into(), &1.0.into()) && !equal(&1.into(), &"1".into()));
+    }
+
+    #[test]
+    fn shares_of_nothing_are_nothing() {
+        assert_eq!(Share::new(TAGS, 0, 0).weighted, 0.0);
+        assert!((Share::new(TAGS, 1, 2).weighted - 0.35).abs() < 1e-12);
+    }
+}
