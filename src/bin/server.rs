@@ -9,7 +9,7 @@ use archzero::{
     error::{Code, Error, Result},
     http::{gate::Gate, health, serve::serve},
     metamodel::recompute,
-    store::{self, migrate},
+    store::{self, migrate, past::checkpoint},
     telemetry,
 };
 use clap::{Parser, Subcommand};
@@ -152,6 +152,11 @@ fn background(state: &AppState, stop: &CancellationToken) -> JoinSet<()> {
     work.spawn(Tail::announce(state.clone(), stop.clone()));
     work.spawn(recompute::follow(state.clone(), stop.clone()));
     work.spawn(upkeep::follow(state.clone(), stop.clone()));
+    work.spawn(checkpoint::follow(
+        state.db.clone(),
+        state.config.known_at.checkpoint_every,
+        stop.clone(),
+    ));
     work
 }
 

@@ -14,7 +14,10 @@ use crate::{
     error::{Error, Result},
     http::page::{PageRequest, Place, decode_cursor, encode_cursor, list_identity},
     metamodel::{Metamodel, name_key},
-    store::timed,
+    store::{
+        past::{self, Past},
+        timed,
+    },
 };
 
 /// Which cards, in which order.
@@ -30,6 +33,10 @@ pub struct CardFilter {
     /// The date for everything that depends on one; default today (UTC).
     #[serde(default, deserialize_with = "crate::http::fields::strict_date")]
     pub target_date: Option<NaiveDate>,
+    /// Cards as they were recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    #[serde(default, deserialize_with = "crate::http::fields::strict_instant")]
+    #[param(example = "2026-11-21T09:30:00Z")]
+    pub known_at: Option<DateTime<Utc>>,
     /// A tag; repeat for several.
     #[serde(default)]
     pub tags: Vec<String>,
@@ -89,6 +96,7 @@ pub struct CardQuery {
     sort: Sort,
     descending: bool,
     identity: String,
+    past: Option<Past>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -263,6 +271,7 @@ impl CardFilter {
             descending,
             identity,
             filter: self,
+            past: None,
         })
     }
 }
@@ -318,7 +327,7 @@ impl Found {
 impl CardQuery {
     /// Runs the query for one page.
     pub async fn run(&self, conn: &mut PgConnection, request: &PageRequest) -> Result<Found> {
-        let mut sql = Self::begin();
+        let mut sql = self.begin();
         sql.push("select ").push(store::COLUMNS).push(", (");
         self.sort.push(&mut sql);
         sql.push(")::text as sort_value");
@@ -359,13 +368,20 @@ impl CardQuery {
         })
     }
 
-    /// Every statement of this query begins here.
-    fn begin() -> QueryBuilder<Postgres> {
-        QueryBuilder::new("")
+    /// The same cards as they were recorded; to be run on a connection of
+    /// [`tables::open`](crate::store::past::tables::open).
+    #[must_use]
+    pub fn as_known(self, past: Option<Past>) -> Self {
+        Self { past, ..self }
+    }
+
+    /// Every statement of this query begins here: with the tables of the present, or with those of the past in their place.
+    fn begin(&self) -> QueryBuilder<Postgres> {
+        past::begin(self.past.as_ref())
     }
 
     async fn count(&self, conn: &mut PgConnection) -> Result<u64> {
-        let mut sql = Self::begin();
+        let mut sql = self.begin();
         sql.push("select count(*)");
         self.push_from(&mut sql);
         let count: i64 = timed("count_cards", sql.build_query_scalar().fetch_one(conn)).await?;

@@ -6,6 +6,7 @@ mod draft;
 pub mod history;
 mod lifecycle;
 pub mod list;
+pub mod past;
 mod routes;
 pub mod store;
 mod view;

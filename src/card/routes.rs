@@ -15,19 +15,24 @@ use super::{
     CardRow, CardView,
     history::{self, VersionView},
     list::{self, CardFilter},
-    sparse, store,
+    past, sparse, store,
 };
 use crate::{
     app::AppState,
-    auth::{Allowed, right},
+    auth::{Allowed, TypeScope, right},
     error::{Error, Result},
     http::{
         etag::validated,
         extract::{Both, Path, Query},
-        page::{Page, Paging, Place, decode_cursor, encode_cursor, list_identity},
+        known::known,
+        page::{Page, Paging},
         write::POSITION_HEADER,
     },
     metamodel,
+    store::past::{
+        Past,
+        tables::{self, Kind},
+    },
 };
 
 /// The routes of this room.
@@ -49,6 +54,10 @@ pub struct CardParameters {
     /// The date for `lifecycle_phase` and computed values; default today (UTC).
     #[serde(default, deserialize_with = "crate::http::fields::strict_date")]
     target_date: Option<chrono::NaiveDate>,
+    /// The card as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    #[serde(default, deserialize_with = "crate::http::fields::strict_instant")]
+    #[param(example = "2026-11-21T09:30:00Z")]
+    known_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
 /// List cards
@@ -58,7 +67,8 @@ pub struct CardParameters {
 #[utoipa::path(
     get, path = "/cards", tag = "Cards", operation_id = "list_cards",
     params(CardFilter, Paging, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Cards", body = Page<CardView>, headers(("ETag" = String))), (status = 304, description = "You have it already")),
+    responses((status = 200, description = "Cards", body = Page<CardView>, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"),
+        (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn list_cards(
@@ -75,12 +85,23 @@ pub async fn list_cards(
     let include = filter.include.clone();
     let include = list::names(include.as_deref());
     list::check_names("include", &include, &["relationships"])?;
-    let query = filter.check(&state.metamodel.load(), caller.visible(), state.clock.today())?;
-    let mut conn = state.db.acquire().await?;
+    let past = Past::of(&state.db, filter.known_at).await?;
+    let query = match &past {
+        None => filter.check(&state.metamodel.load(), caller.visible(), state.clock.today())?,
+        Some(past) => {
+            let then = state.past.definitions(&state.db, past).await?;
+            filter.check(&then.metamodel, caller.visible(), past.date())?
+        }
+    };
+    let query = query.as_known(past.clone());
+    let mut conn = tables::open(&state.db, past.as_ref(), &[Kind::Cards]).await?;
     let found = query.run(&mut conn, &request).await?;
     let mut edges = if include.contains(&"relationships") {
         let ids: Vec<Uuid> = found.rows.iter().map(|r| r.id).collect();
-        relationships_of(&mut conn, &ids).await?
+        match &past {
+            None => relationships_of(&mut conn, &ids).await?,
+            Some(past) => past::relationships_of(&mut conn, past, caller.visible(), &ids).await?,
+        }
     } else {
         Vec::new()
     };
@@ -112,7 +133,7 @@ pub async fn list_cards(
         data: page.data.into_iter().map(|(_, item)| item).collect::<Vec<Value>>(),
         pagination: page.pagination,
     };
-    validated(&headers, None, &page)
+    Ok(known(past.as_ref(), validated(&headers, None, &page)?))
 }
 
 /// Read a card
@@ -123,12 +144,13 @@ pub async fn list_cards(
     params(("id" = Uuid, Path, description = "The card's id"), CardParameters,
         ("If-None-Match" = Option<String>, Header, description = "The ETag you have"),
         ("X-Arc-Position" = Option<String>, Header, description = "A position that a write returned: the answer will contain that write")),
-    responses((status = 200, description = "The card", body = CardView, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such card")),
+    responses((status = 200, description = "The card", body = CardView, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such card"),
+        (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn get_card(
     State(state): State<AppState>,
-    _: Allowed<right::View>,
+    Allowed(caller, _): Allowed<right::View>,
     headers: HeaderMap,
     Path(id): Path<Uuid>,
     Query(parameters): Query<CardParameters>,
@@ -137,6 +159,15 @@ pub async fn get_card(
     list::check_names("include", &include, &["relationships", "history", "violations"])?;
     let fields = list::names(parameters.fields.as_deref());
     list::check_names("fields", &fields, list::FIELDS)?;
+    if let Some(past) = Past::of(&state.db, parameters.known_at).await? {
+        let wanted = Wanted {
+            visible: caller.visible(),
+            include: &include,
+            fields: &fields,
+            on: parameters.target_date.unwrap_or_else(|| past.date()),
+        };
+        return card_as_known(&state, &headers, &past, id, &wanted).await;
+    }
     let on = parameters.target_date.unwrap_or_else(|| state.clock.today());
     let position = match headers.get(POSITION_HEADER) {
         Some(value) => Some(value.to_str().unwrap_or_default().parse()?),
@@ -176,6 +207,54 @@ pub async fn get_card(
         body = sparse(&body, &kept)?;
     }
     validated(&headers, Some(version), &body)
+}
+
+/// What of a card, for whom.
+struct Wanted<'a> {
+    visible: &'a TypeScope,
+    include: &'a [&'a str],
+    fields: &'a [&'a str],
+    on: chrono::NaiveDate,
+}
+
+/// The card as it was recorded: [`get_card`] with `known_at`.
+async fn card_as_known(
+    state: &AppState,
+    headers: &HeaderMap,
+    past: &Past,
+    id: Uuid,
+    wanted: &Wanted<'_>,
+) -> Result<Response> {
+    let mut conn = state.db.acquire().await?;
+    let row = past::find_card(&mut conn, past, id)
+        .await?
+        .filter(|row| row.deleted_at.is_none() && wanted.visible.covers(&row.card_type))
+        .ok_or_else(|| Error::not_found("card", id))?;
+    let view = CardView::new(row, wanted.on);
+    let version = view.version;
+    if wanted.include.is_empty() && wanted.fields.is_empty() {
+        return Ok(known(Some(past), validated(headers, Some(version), &view)?));
+    }
+    let mut body = serde_json::to_value(&view).map_err(Error::internal)?;
+    if wanted.include.contains(&"violations") {
+        let then = state.past.definitions(&state.db, past).await?;
+        let violations = then
+            .metamodel
+            .card_type(&view.card_type)
+            .map(|t| metamodel::validate_attributes(&then.metamodel, t, &view.attributes));
+        body["violations"] = json!(violations.unwrap_or_default());
+    }
+    if wanted.include.contains(&"relationships") {
+        let edges = past::relationships_of(&mut conn, past, wanted.visible, &[id]).await?;
+        body["relationships"] = edges.into_iter().map(|(_, edge)| edge).collect();
+    }
+    if wanted.include.contains(&"history") {
+        body["history"] = json!(history::versions_at(&mut conn, past, "card", id, 20).await?);
+    }
+    if !wanted.fields.is_empty() {
+        body = sparse(&body, &[wanted.fields, wanted.include].concat())?;
+    }
+    Ok(known(Some(past), validated(headers, Some(version), &body)?))
 }
 
 /// Active edges around cards, as (card, edge) pairs.
@@ -225,19 +304,7 @@ pub async fn get_history(
     let mut conn = state.db.acquire().await?;
     let card: Option<CardRow> = store::find_card(&mut conn, id).await?;
     let card = card.ok_or_else(|| Error::not_found("card", id))?;
-    let identity = list_identity(&["history", &id.to_string()]);
-    let (before, skip) = match &request.position {
-        Place::Cursor(Some(cursor)) => (Some(decode_cursor::<i64>(&identity, cursor)?), 0),
-        _ => (None, request.offset()),
-    };
-    let limit = i64::try_from(request.limit + 1 + skip).unwrap_or(i64::MAX);
-    let versions: Vec<VersionView> = history::versions(&mut conn, "card", id, before, limit)
-        .await?
-        .into_iter()
-        .skip(skip as usize)
-        .collect();
-    let total = request.count.then(|| u64::try_from(card.version).unwrap_or(0));
-    Ok(axum::Json(Page::build(versions, &request, total, &uri, |v| {
-        encode_cursor(&identity, &v.position)
-    })))
+    history::page(&mut conn, "card", id, card.version, &request, &uri)
+        .await
+        .map(axum::Json)
 }

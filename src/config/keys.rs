@@ -73,7 +73,7 @@ pub(super) struct Section {
 }
 
 /// Keys that begin like this are ours; one that is not in the table is probably a mistake.
-pub(super) const PREFIXES: [&str; 10] = [
+pub(super) const PREFIXES: [&str; 11] = [
     "APP_",
     "LOG_",
     "API_",
@@ -84,6 +84,7 @@ pub(super) const PREFIXES: [&str; 10] = [
     "RATE_LIMIT_",
     "METRICS_",
     "HEALTH_CHECK_",
+    "KNOWN_AT_",
 ];
 
 /// Keys with one of our prefixes that the specification knows and this version does not read yet.
@@ -138,7 +139,7 @@ const DAY: u64 = 24 * HOUR;
 const POSTGRES_URL: Accepts = Is("postgres://user:password@host:5432/database");
 
 /// All sections.
-pub(super) const SECTIONS: [Section; 7] = [
+pub(super) const SECTIONS: [Section; 8] = [
     Section {
         title: "Application",
         keys: &[
@@ -427,6 +428,23 @@ pub(super) const SECTIONS: [Section; 7] = [
                 "Log-ins and the like, per account and address.",
             ),
             key("RATE_LIMIT_BULK", Quota, Text("5/h"), "Bulk requests."),
+        ],
+    },
+    Section {
+        title: "Time travel",
+        keys: &[
+            key(
+                "KNOWN_AT_GRAPHS",
+                integer(1, 64),
+                Text("4"),
+                "Graphs of the past that an instance keeps in memory, the last ones asked for. Each takes as much as the present one; together they hold at most 500,000 cards.",
+            ),
+            key(
+                "KNOWN_AT_CHECKPOINT_EVERY",
+                integer(1_000, 100_000_000),
+                Text("50000"),
+                "Changes after which a checkpoint is made, from which the past is put together. Fewer: faster answers about the past; each checkpoint takes about 4 bytes for every card and relationship there is.",
+            ),
         ],
     },
     Section {

@@ -11,6 +11,7 @@ mod database;
 mod documents;
 mod dotenv;
 mod keys;
+mod known_at;
 mod rate_limit;
 mod reader;
 mod server;
@@ -26,6 +27,7 @@ pub use auth::AuthConfig;
 pub use cors::{CorsConfig, Origins};
 pub use database::{DatabaseConfig, Login, SslMode};
 pub use documents::{env_example, reference};
+pub use known_at::KnownAtConfig;
 pub use rate_limit::RateLimitConfig;
 pub use reader::Problem;
 pub use server::ServerConfig;
@@ -50,6 +52,8 @@ pub struct Config {
     pub cors: CorsConfig,
     /// How often a caller may ask.
     pub rate_limit: RateLimitConfig,
+    /// What answers about the past may cost.
+    pub known_at: KnownAtConfig,
     /// Metrics and health checks.
     pub telemetry: TelemetryConfig,
     /// What is odd but no reason not to start; logged once the log exists.
@@ -134,6 +138,7 @@ impl Config {
         let auth = AuthConfig::read(&mut reader);
         let cors = CorsConfig::read(&mut reader, env);
         let rate_limit = RateLimitConfig::read(&mut reader);
+        let known_at = KnownAtConfig::read(&mut reader);
         let telemetry = TelemetryConfig::read(&mut reader, &server);
 
         server.validate(&mut reader);
@@ -151,6 +156,7 @@ impl Config {
                 auth,
                 cors,
                 rate_limit,
+                known_at,
                 telemetry,
                 warnings,
             })

@@ -20,6 +20,7 @@ mod cow;
 mod embedded;
 mod interner;
 mod meaning;
+mod past;
 mod routes;
 mod store;
 
@@ -37,6 +38,7 @@ pub use input::{CardInput, Dependent, EdgeInput, RelationshipRule};
 pub use interner::{TypeId, Word};
 pub use model::{CardRecord, CriticalitySource, Dependency, EdgeDetail, EdgeIx, EdgeRecord, NodeIx, Tier};
 pub use overlay::{AddedEdge, Overlay};
+pub use past::{Definitions, PastLandscapes};
 pub use routes::routes;
 pub use store::{Graph, GraphBuilder};
 pub use view::{BoundView, Direction, TypeSet, View};

@@ -5,6 +5,7 @@ pub mod counts;
 mod failure;
 pub mod log;
 pub mod migrate;
+pub mod past;
 mod pool;
 mod reach;
 pub mod seal;
