@@ -18,6 +18,7 @@
 //! | [`metamodel`] | card types and the rules of their attributes |
 //! | [`condition`] | the one filter language |
 //! | [`card`] | the card |
+//! | [`audit`] | seals of the change log, the trail, its verification |
 //! | [`relationship`] | the edge, the ontology, cardinality, cycles |
 //! | [`landscape`] | writes across cards and relationships |
 //! | [`graph`] | the graph in memory and the questions asked of it |
@@ -25,6 +26,7 @@
 //! | [`app`] | the state and the only router |
 
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod card;
 pub mod condition;

@@ -18,6 +18,7 @@ pub use router::{openapi, router};
 pub use tail::Tail;
 
 use crate::{
+    audit::Audit,
     auth,
     config::Config,
     error::Result,
@@ -60,6 +61,8 @@ pub struct App {
     pub tokens: auth::Tokens,
     /// Living sessions and the rights of their users.
     pub sessions: auth::SessionCache,
+    /// The keys of the seals, and the newest seal this instance knows of.
+    pub audit: Audit,
     /// Rate limits of this process.
     pub limiter: Limiter,
     /// What health checks remember.
@@ -82,6 +85,7 @@ impl AppState {
         let metamodel = metamodel::store::load(&mut conn).await?;
         let ontology = ontology::store::load(&mut conn).await?;
         let tokens = auth::Tokens::new(&config.auth, &mut conn).await?;
+        let audit = Audit::new(&config.audit, &mut conn).await?;
         drop(conn);
         let (graph, snapshot) = graph::Embedded::load(&db, &ontology).await?;
         let limiter = Limiter::new(&config.rate_limit);
@@ -92,6 +96,7 @@ impl AppState {
             graph,
             past: graph::PastLandscapes::new(config.known_at.graphs),
             tokens,
+            audit,
             sessions: auth::SessionCache::default(),
             limiter,
             health: Health::default(),

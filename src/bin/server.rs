@@ -5,6 +5,7 @@ use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use archzero::{
     app::{self, AppState, Clock, Tail, program, upkeep},
+    audit,
     config::Config,
     error::{Code, Error, Result},
     http::{gate::Gate, health, serve::serve},
@@ -157,6 +158,7 @@ fn background(state: &AppState, stop: &CancellationToken) -> JoinSet<()> {
         state.config.known_at.checkpoint_every,
         stop.clone(),
     ));
+    work.spawn(audit::sealer::follow(state.clone(), stop.clone()));
     work
 }
 

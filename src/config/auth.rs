@@ -74,7 +74,7 @@ impl AuthConfig {
     }
 }
 
-fn check_secret(reader: &mut Reader, key: &'static str, secret: &SecretString, env: Environment) {
+pub(super) fn check_secret(reader: &mut Reader, key: &'static str, secret: &SecretString, env: Environment) {
     let secret = secret.expose_secret();
     if is_placeholder(secret) {
         reader.refuse(key, "it still has a placeholder's value");

@@ -73,12 +73,13 @@ pub(super) struct Section {
 }
 
 /// Keys that begin like this are ours; one that is not in the table is probably a mistake.
-pub(super) const PREFIXES: [&str; 11] = [
+pub(super) const PREFIXES: [&str; 12] = [
     "APP_",
     "LOG_",
     "API_",
     "DATABASE_",
     "JWT_",
+    "AUDIT_",
     "PASSWORD_HASH_",
     "CORS_",
     "RATE_LIMIT_",
@@ -139,7 +140,7 @@ const DAY: u64 = 24 * HOUR;
 const POSTGRES_URL: Accepts = Is("postgres://user:password@host:5432/database");
 
 /// All sections.
-pub(super) const SECTIONS: [Section; 8] = [
+pub(super) const SECTIONS: [Section; 9] = [
     Section {
         title: "Application",
         keys: &[
@@ -366,6 +367,25 @@ pub(super) const SECTIONS: [Section; 8] = [
                 integer(4, 14),
                 Text("12"),
                 "Cost of bcrypt, from 10 to 14: each step doubles the time of a log-in. 4 to 9 only with APP_ENV=test.",
+            ),
+        ],
+    },
+    Section {
+        title: "Audit",
+        keys: &[
+            secret(
+                "AUDIT_KEY",
+                Is("a random text of at least 32 bytes (openssl rand -hex 32)"),
+                Depends(
+                    "made at the first start and kept in the database, where whoever can alter the log can read it",
+                ),
+                "Seals the change log. Keep a copy elsewhere: without it nobody can verify what it sealed.",
+            ),
+            secret(
+                "AUDIT_PREVIOUS_KEYS",
+                Is("a comma-separated list of secrets"),
+                Unset,
+                "Keys that sealed the log before AUDIT_KEY was replaced; they verify and seal nothing.",
             ),
         ],
     },

@@ -5,6 +5,7 @@
 use std::{collections::BTreeSet, fmt, path::Path};
 
 mod application;
+mod audit;
 mod auth;
 mod cors;
 mod database;
@@ -23,6 +24,7 @@ mod values;
 mod tests;
 
 pub use application::{ApplicationConfig, Environment, LogFormat, LogLevel, LogRequests};
+pub use audit::AuditConfig;
 pub use auth::AuthConfig;
 pub use cors::{CorsConfig, Origins};
 pub use database::{DatabaseConfig, Login, SslMode};
@@ -48,6 +50,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Tokens and passwords.
     pub auth: AuthConfig,
+    /// The keys that seal the change log.
+    pub audit: AuditConfig,
     /// Which web pages may call the API.
     pub cors: CorsConfig,
     /// How often a caller may ask.
@@ -136,6 +140,7 @@ impl Config {
         let server = ServerConfig::read(&mut reader, env);
         let database = DatabaseConfig::read(&mut reader, &server);
         let auth = AuthConfig::read(&mut reader);
+        let audit = AuditConfig::read(&mut reader);
         let cors = CorsConfig::read(&mut reader, env);
         let rate_limit = RateLimitConfig::read(&mut reader);
         let known_at = KnownAtConfig::read(&mut reader);
@@ -144,6 +149,7 @@ impl Config {
         server.validate(&mut reader);
         database.validate(&mut reader, &server);
         auth.validate(&mut reader, env);
+        audit.validate(&mut reader, env);
         cors.validate(&mut reader);
         telemetry.validate(&mut reader, &server);
 
@@ -154,6 +160,7 @@ impl Config {
                 server,
                 database,
                 auth,
+                audit,
                 cors,
                 rate_limit,
                 known_at,

@@ -127,6 +127,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Every transaction below this one is over.
+    #[must_use]
+    pub fn xmin(&self) -> u64 {
+        self.xmin
+    }
+
     /// Whether what the transaction wrote is visible in this snapshot (if it committed at all).
     #[must_use]
     pub fn contains(&self, tx: u64) -> bool {

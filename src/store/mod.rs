@@ -3,6 +3,7 @@
 
 pub mod counts;
 mod failure;
+pub mod lease;
 pub mod log;
 pub mod migrate;
 pub mod past;

@@ -18,6 +18,7 @@
 )]
 
 mod architecture;
+mod audit;
 mod auth;
 mod authorization;
 mod bulk;

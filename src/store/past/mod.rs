@@ -108,24 +108,6 @@ impl Past {
     /// What was recorded at the instant. Refuses the future, and what lies before the first seal.
     pub async fn at(db: &PgPool, instant: DateTime<Utc>) -> Result<Self> {
         let mut conn = db.acquire().await?;
-        let clock = sqlx::query!(
-            r#"select clock_timestamp() as "now!", exists (select from seals where recorded_at > $1) as "settled!""#,
-            instant
-        )
-        .fetch_one(&mut *conn)
-        .await?;
-        if instant >= clock.now {
-            return Err(Error::invalid(format!(
-                "known_at lies in the future; it is {} now",
-                shown(clock.now)
-            ))
-            .at("known_at")
-            .with(json!({ "now": clock.now })));
-        }
-        if !clock.settled {
-            // A seal that is being closed may carry a time up to now; one that begins after this carries a later one.
-            seal::settle(&mut conn).await?;
-        }
         let Some(found) = seal::at(&mut conn, instant).await? else {
             return Err(before_the_first(&mut conn).await?);
         };

@@ -1,0 +1,3 @@
+//! The audit trail: seals, the trail itself, its verification, blanking.
+
+mod seals;
