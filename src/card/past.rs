@@ -22,10 +22,7 @@ pub async fn find_card(conn: &mut PgConnection, past: &Past, id: Uuid) -> Result
         .push(" and h.entity in ('card', 'score') and h.after ? 'quality_score' and ");
     past.seal.push_saw(&mut sql, "h");
     sql.push(" order by h.position desc limit 1");
-    let quality: Option<Option<Value>> = sql
-        .build_query_scalar()
-        .fetch_optional(&mut *conn)
-        .await?;
+    let quality: Option<Option<Value>> = sql.build_query_scalar().fetch_optional(&mut *conn).await?;
     row.quality_score = quality
         .flatten()
         .and_then(|score| score.as_i64())

@@ -7,7 +7,6 @@ use std::{
 };
 
 use chrono::{DateTime, NaiveDate, Utc};
-use futures_util::TryStreamExt;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -97,7 +96,9 @@ impl PastLandscapes {
                 .get_or_try_init(|| async {
                     // One at a time: each takes a processor and the memory of a whole landscape.
                     let _turn = loading.acquire().await.map_err(Error::internal)?;
-                    timed("load_past_graph", load(&db, &past, definitions)).await.map(Arc::new)
+                    timed("load_past_graph", load(&db, &past, definitions))
+                        .await
+                        .map(Arc::new)
                 })
                 .await?;
             Ok(Arc::clone(graph))
@@ -169,8 +170,7 @@ async fn feed(conn: &mut PgConnection, past: &Past, send: &mpsc::Sender<Piece>) 
     );
     rows::push(&mut sql, past, "score");
     sql.push(" s");
-    let scores = sql.build_query_as().persistent(false).fetch(&mut *conn);
-    let scores: Vec<ScoreRow> = scores.try_collect().await?;
+    let scores = sql.build_query_as().persistent(false).fetch_all(&mut *conn).await?;
     send.send(Piece::Scores(scores)).await.map_err(gone)?;
     for entity in ["card", "relationship"] {
         let positions = rows::positions(conn, past, entity).await?;
@@ -209,7 +209,10 @@ fn build(ontology: &Ontology, mut pieces: mpsc::Receiver<Piece>) -> Result<Graph
     while let Some(piece) = pieces.blocking_recv() {
         match piece {
             Piece::Scores(rows) => {
-                scores.extend(rows.into_iter().map(|(card, at, quality, computed)| (card, (at, quality, computed))));
+                scores.extend(
+                    rows.into_iter()
+                        .map(|(card, at, quality, computed)| (card, (at, quality, computed))),
+                );
             }
             Piece::Cards(rows) => {
                 for (position, state, earlier) in rows {

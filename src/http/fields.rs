@@ -460,7 +460,10 @@ mod tests {
             "2026-03-28T12:00:00-24:00",
         ] {
             let read = parse_instant(good);
-            assert!(read == Some(noon) || good.ends_with("-24:00") && read.is_none(), "{good}");
+            assert!(
+                read == Some(noon) || good.ends_with("-24:00") && read.is_none(),
+                "{good}"
+            );
         }
         for bad in [
             "",

@@ -43,3 +43,4 @@ mod probe;
 mod relationship_changes;
 mod relationships;
 mod seed;
+mod time;

@@ -162,9 +162,7 @@ impl Side<'_> {
     fn edges(&self) -> impl Iterator<Item = EdgeIx> {
         let cards = self.bound.graph().cards().filter(|ix| self.has(*ix));
         cards.flat_map(|ix| {
-            let links = self
-                .bound
-                .links_along(ix, Direction::Out, self.relations, |_| true);
+            let links = self.bound.links_along(ix, Direction::Out, self.relations, |_| true);
             links.filter(|link| self.has(link.other)).map(|link| link.edge)
         })
     }

@@ -135,9 +135,7 @@ impl<'s> Question<'s> {
 
     /// The date when none is given: today, or the day of the record.
     pub fn today(&self) -> chrono::NaiveDate {
-        self.past
-            .as_ref()
-            .map_or_else(|| self.state.clock.today(), Past::date)
+        self.past.as_ref().map_or_else(|| self.state.clock.today(), Past::date)
     }
 
     /// The card of that id, which may be absent on the date, but not deleted.

@@ -114,8 +114,12 @@ pub async fn diff_dates(
     }
     let from = look(&mut fields, "from", "from_date")?;
     let to = look(&mut fields, "to", "to_date")?;
-    let old = question(&state, &asker, &from).await.map_err(|error| error.within("from"))?;
-    let new = question(&state, &asker, &to).await.map_err(|error| error.within("to"))?;
+    let old = question(&state, &asker, &from)
+        .await
+        .map_err(|error| error.within("from"))?;
+    let new = question(&state, &asker, &to)
+        .await
+        .map_err(|error| error.within("to"))?;
     let types = new.types(&mut fields);
     let relations = new.relation_names(&mut fields);
     let filter = new.condition(&mut fields, "filter", &types);

@@ -85,13 +85,11 @@ pub async fn revert_card(
                         .with(json!({ "existing_id": id, "deleted": true })));
                 }
                 demand.check(before.version)?;
-                let old = card::past::version(writer.conn(), id, version)
-                    .await?
-                    .ok_or_else(|| {
-                        Error::not_found("version", version)
-                            .at("version")
-                            .with(json!({ "kind": "version", "current_version": before.version }))
-                    })?;
+                let old = card::past::version(writer.conn(), id, version).await?.ok_or_else(|| {
+                    Error::not_found("version", version)
+                        .at("version")
+                        .with(json!({ "kind": "version", "current_version": before.version }))
+                })?;
                 let draft = CardDraft::parse(&state.metamodel.load(), CardDraft::from(&old).to_body())?;
                 let (row, _) = writer.update_card(before, &draft).await?;
                 writer.finish().await?;

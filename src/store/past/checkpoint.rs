@@ -71,7 +71,9 @@ async fn make_in(conn: &mut PgConnection, every: i64) -> Result<Option<i64>> {
     if due.position - due.marked < every {
         return Ok(None);
     }
-    sqlx::query("set local statement_timeout = 0").execute(&mut *conn).await?;
+    sqlx::query("set local statement_timeout = 0")
+        .execute(&mut *conn)
+        .await?;
     let base = match due.last {
         Some(last) => Some(Scope::of(conn, last).await?),
         None => None,

@@ -59,8 +59,14 @@ impl Scope {
 
     /// Pushes the test whether the seal saw the row `alias` of the log.
     pub fn push_saw(&self, sql: &mut QueryBuilder<Postgres>, alias: &str) {
-        sql.push("(").push(alias).push(".position <= ").push_bind(self.before_epoch);
-        sql.push(" or (").push(alias).push(".position <= ").push_bind(self.end_of_epoch);
+        sql.push("(")
+            .push(alias)
+            .push(".position <= ")
+            .push_bind(self.before_epoch);
+        sql.push(" or (")
+            .push(alias)
+            .push(".position <= ")
+            .push_bind(self.end_of_epoch);
         sql.push(" and pg_visible_in_snapshot(").push(alias).push(".tx, ");
         sql.push_bind(self.snapshot.clone()).push("::text::pg_snapshot)))");
     }
@@ -70,7 +76,10 @@ impl Scope {
         sql.push("(").push(alias).push(".tx >= pg_snapshot_xmin(");
         sql.push_bind(self.snapshot.clone()).push("::text::pg_snapshot)");
         if self.end_of_epoch != OPEN {
-            sql.push(" or ").push(alias).push(".position > ").push_bind(self.end_of_epoch);
+            sql.push(" or ")
+                .push(alias)
+                .push(".position > ")
+                .push_bind(self.end_of_epoch);
         }
         sql.push(")");
     }
@@ -217,7 +226,10 @@ pub fn begin_around(past: &Past, cards: &[Uuid]) -> QueryBuilder<Postgres> {
 /// What the seal saw of one thing last: its state; none when it did not exist or its state was blanked.
 pub async fn latest(conn: &mut PgConnection, past: &Past, entity: &str, id: Uuid) -> Result<Option<Value>> {
     let mut sql = QueryBuilder::new("select h.after from changes h where h.entity_id = ");
-    sql.push_bind(id).push(" and h.entity = ").push_bind(entity).push(" and ");
+    sql.push_bind(id)
+        .push(" and h.entity = ")
+        .push_bind(entity)
+        .push(" and ");
     past.seal.push_saw(&mut sql, "h");
     sql.push(" order by h.position desc limit 1");
     let row = sql.build().fetch_optional(conn).await?;
@@ -225,13 +237,7 @@ pub async fn latest(conn: &mut PgConnection, past: &Past, entity: &str, id: Uuid
 }
 
 /// The history of one thing as far as the seal saw it, newest first.
-pub async fn history(
-    conn: &mut PgConnection,
-    past: &Past,
-    entity: &str,
-    id: Uuid,
-    limit: i64,
-) -> Result<Vec<Change>> {
+pub async fn history(conn: &mut PgConnection, past: &Past, entity: &str, id: Uuid, limit: i64) -> Result<Vec<Change>> {
     let (snapshot, before_epoch, end_of_epoch) = past.seal.bounds();
     let rows = sqlx::query_as!(
         Change,

@@ -122,7 +122,9 @@ async fn make_in(conn: &mut PgConnection, past: &Past, kind: Kind) -> Result<()>
     if is_made(conn, past, kind).await? {
         return Ok(());
     }
-    sqlx::query("set local statement_timeout = '5min'").execute(&mut *conn).await?;
+    sqlx::query("set local statement_timeout = '5min'")
+        .execute(&mut *conn)
+        .await?;
     throw_away(conn, kind).await?;
     let mut sql = match kind {
         Kind::Cards => cards(past),
