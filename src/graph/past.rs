@@ -23,7 +23,7 @@ use crate::{
     metamodel::{self, Metamodel},
     relationship::ontology::{self, Ontology},
     store::{
-        past::{Past, rows},
+        past::{Past, rows, tables},
         timed,
     },
 };
@@ -106,6 +106,14 @@ impl PastLandscapes {
         let graph = tokio::spawn(load).await.map_err(Error::internal)?;
         self.make_room();
         graph
+    }
+
+    /// Forgets all of it, here and in the tables of past states, because rows of the log were blanked: what is put together
+    /// from now on does not know them.
+    pub async fn forget(&self, db: &PgPool) -> Result<()> {
+        self.graphs.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.definitions.invalidate_all();
+        tables::forget(db).await
     }
 
     fn cell(&self, seal: i64) -> Loaded {

@@ -21,6 +21,8 @@ const KEPT: i64 = 8;
 static MAKING: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 /// Two instances make the same state only once.
 const LOCK: i32 = 0x5041_5354;
+/// Whoever makes a state shares this; whoever throws all away has it alone.
+const ALL: i32 = -1;
 
 /// Which table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +118,9 @@ async fn make(db: &PgPool, past: &Past, kind: Kind) -> Result<()> {
 }
 
 async fn make_in(conn: &mut PgConnection, past: &Past, kind: Kind) -> Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock_shared($1, $2)", LOCK, ALL)
+        .execute(&mut *conn)
+        .await?;
     sqlx::query!("select pg_advisory_xact_lock($1, $2)", LOCK, kind as i32)
         .execute(&mut *conn)
         .await?;
@@ -139,6 +144,25 @@ async fn make_in(conn: &mut PgConnection, past: &Past, kind: Kind) -> Result<()>
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Throws every state away, because rows of the log were blanked. Waits for those that are being made: they may have read
+/// what is gone now.
+pub async fn forget(db: &PgPool) -> Result<()> {
+    transaction(db, |conn, _| {
+        Box::pin(async move {
+            sqlx::query!("select pg_advisory_xact_lock($1, $2)", LOCK, ALL)
+                .execute(&mut *conn)
+                .await?;
+            sqlx::query!("delete from past_states").execute(&mut *conn).await?;
+            sqlx::query!("delete from past_cards").execute(&mut *conn).await?;
+            sqlx::query!("delete from past_relationships")
+                .execute(&mut *conn)
+                .await?;
+            Ok(())
+        })
+    })
+    .await
 }
 
 async fn throw_away(conn: &mut PgConnection, kind: Kind) -> Result<()> {

@@ -3,7 +3,7 @@
 use archzero::{
     auth::Role,
     card::{self, CardDraft},
-    store::Author,
+    store::{Author, log},
 };
 use axum::http::StatusCode;
 use chrono::{Duration, FixedOffset, SecondsFormat};
@@ -270,4 +270,64 @@ async fn past_tables_have_the_columns_of_the_present() {
     let past = columns("past_cards").await;
     assert_eq!(past[1..past.len() - 2], columns("cards").await);
     assert_eq!(columns("past_relationships").await[1..], columns("relationships").await);
+}
+
+/// Whoever asks to be forgotten is forgotten in what is kept of the past, too.
+#[tokio::test]
+async fn blanked_rows_leave_the_past() {
+    let app = TestApp::start().await;
+    let editor = app.login(Role::Editor).await;
+    let id = editor.card("Application", "Ada's laptop").await;
+    editor.card("Application", "Other").await;
+    let instant = seal(&app).await;
+    editor
+        .patch(&format!("/cards/{id}"), json!({"name": "A laptop"}))
+        .await
+        .expect(200);
+    let asked = [Asked::get("/cards"), Asked::post("/graph/traverse", json!({}))];
+    let tells = async || {
+        let mut found = Vec::new();
+        for question in &asked {
+            let answer = question.at(&editor, &instant).await.expect(200);
+            found.push(String::from_utf8_lossy(&answer.bytes).contains("Ada"));
+        }
+        found
+    };
+    assert_eq!(tells().await, [true, true]);
+    // What blanking does, and the row that tells of it.
+    let mut conn = app.db().acquire().await.unwrap();
+    sqlx::query("alter table changes disable trigger all")
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    sqlx::query("update changes set before = null, after = null where entity_id = $1 and version = 1")
+        .bind(id)
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    sqlx::query("alter table changes enable trigger all")
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    let told = log::NewChange {
+        entity: "change",
+        entity_id: id,
+        entity_type: None,
+        action: "blanked",
+        version: 1,
+        before: None,
+        after: Some(json!({})),
+    };
+    log::append(&mut conn, &Author::default(), told).await.unwrap();
+    drop(conn);
+    app.state.tail.catch_up(&app.state).await.unwrap();
+    assert_eq!(tells().await, [false, false]);
+    Asked::get(format!("/cards/{id}"))
+        .at(&editor, &instant)
+        .await
+        .expect_error(404, "NOT_FOUND");
+    assert_eq!(
+        editor.get(&format!("/cards/{id}")).await.expect(200).body["name"],
+        "A laptop"
+    );
 }

@@ -277,9 +277,15 @@ async fn history(seed: u64) {
             );
         }
     }
-    let kinds = remembered[0].asked.len().max(questions(Uuid::nil(), Uuid::nil(), Uuid::nil()).len());
+    let kinds = remembered[0]
+        .asked
+        .len()
+        .max(questions(Uuid::nil(), Uuid::nil(), Uuid::nil()).len());
     let answered: usize = remembered.iter().map(|then| then.asked.len()).sum();
-    assert!(answered > 4 * kinds, "{answered} answers of {kinds} questions each time");
+    assert!(
+        answered > 4 * kinds,
+        "{answered} answers of {kinds} questions each time"
+    );
     check(&admin, &remembered, "later").await;
     // What is kept is thrown away: everything is put together anew, now from a checkpoint.
     checkpoint::make(app.db(), 1).await.unwrap();
