@@ -421,8 +421,8 @@ fn main() {
     measure("diff of two dates", &once, |()| {
         let later = View::on(date(2027).unwrap_or(today));
         let params = diff::Params {
-            types: TypeSet::All,
-            relations: TypeSet::All,
+            types: [TypeSet::All, TypeSet::All],
+            relations: [TypeSet::All, TypeSet::All],
             filter: None,
             limit: 1_000,
         };

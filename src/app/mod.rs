@@ -54,6 +54,8 @@ pub struct App {
     pub clock: Clock,
     /// The graph in memory.
     pub graph: graph::Embedded,
+    /// Landscapes as they were recorded.
+    pub past: graph::PastLandscapes,
     /// Card types and their rules, as last read.
     pub metamodel: ArcSwap<Metamodel>,
     /// Which edges may be, as last read.
@@ -99,6 +101,7 @@ impl AppState {
             metamodel: ArcSwap::from_pointee(metamodel),
             ontology: ArcSwap::from_pointee(ontology),
             graph,
+            past: graph::PastLandscapes::new(config.known_at.graphs),
             tokens,
             audit,
             sessions: auth::SessionCache::default(),

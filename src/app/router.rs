@@ -72,6 +72,7 @@ fn cors(config: &CorsConfig) -> CorsLayer {
         "x-ratelimit-reset",
         "x-request-id",
         "x-arc-position",
+        "x-arc-known-at",
         "idempotent-replayed",
     ];
     let layer = CorsLayer::new()

@@ -219,5 +219,8 @@ async fn apply(state: &AppState, changes: &[Change]) -> Result<()> {
         state.graph.replace(graph);
     }
     state.graph.apply(changes).await;
+    if changes.iter().any(|c| c.entity == "change" && c.action == "blanked") {
+        state.past.forget(&state.db).await?;
+    }
     Ok(())
 }

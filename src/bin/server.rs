@@ -10,7 +10,7 @@ use archzero::{
     error::{Code, Error, Result},
     http::{gate::Gate, health, serve::serve},
     job::{schedule, worker},
-    store::{self, migrate},
+    store::{self, migrate, past::checkpoint},
     telemetry,
 };
 use clap::{Parser, Subcommand};
@@ -157,6 +157,11 @@ fn background(state: &AppState, stop: &CancellationToken, idle: &CancellationTok
     work.spawn(worker::follow(state.clone(), app::kinds(), idle.clone()));
     let schedules = app::schedules(&state.config);
     work.spawn(schedule::follow(state.clone(), schedules, idle.clone()));
+    work.spawn(checkpoint::follow(
+        state.db.clone(),
+        state.config.known_at.checkpoint_every,
+        stop.clone(),
+    ));
     work.spawn(audit::sealer::follow(state.clone(), stop.clone()));
     work
 }

@@ -1,7 +1,7 @@
 //! `GET /cards/facets` and `POST /cards/facets`.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     facets::{Facet, Facets, MOST, TOP, USUAL, Wanted},
     list::{CardFilter, CardQuery},
-    query::Asked,
+    moment::Moment,
 };
 use crate::{
     app::AppState,
@@ -20,6 +20,7 @@ use crate::{
         etag::validated,
         extract::{Both, JsonObject, NoQuery, Query},
         fields::Fields,
+        known::known,
     },
     metamodel::Metamodel,
 };
@@ -47,7 +48,7 @@ pub struct FacetParameters {
 #[utoipa::path(
     get, path = "/cards/facets", tag = "Cards", operation_id = "count_facets",
     params(CardFilter, FacetParameters, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Counts", body = Facets, headers(("ETag" = String))), (status = 304, description = "You have it already")),
+    responses((status = 200, description = "Counts", body = Facets, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn count_facets(
@@ -56,7 +57,7 @@ pub async fn count_facets(
     headers: HeaderMap,
     Query(Both(filter, parameters)): Query<Both<CardFilter, FacetParameters>>,
 ) -> Result<Response> {
-    let metamodel = state.metamodel.load_full();
+    let moment = Moment::of(&state, filter.known_at).await?;
     let top = parameters.top.unwrap_or(TOP.0);
     if !(1..=TOP.1).contains(&top) {
         return Err(Error::invalid(format!("top must be from 1 to {}", TOP.1)).at("top"));
@@ -65,12 +66,12 @@ pub async fn count_facets(
         return Err(Error::invalid(format!("At most {MOST} facets at a time")).at("facet"));
     }
     let wanted = Wanted {
-        facets: facets(&parameters.facet, &metamodel, &filter.r#type)
+        facets: facets(&parameters.facet, &moment.metamodel, &filter.r#type)
             .map_err(|(_, violation)| Error::validation(vec![violation.within("facet")]))?,
         top,
         multi_select: parameters.multi_select.unwrap_or(false),
     };
-    let query = filter.check(&metamodel, caller.visible(), state.clock.today())?;
+    let query = moment.check(filter, caller.visible())?;
     counted(&state, &headers, query, wanted).await
 }
 
@@ -88,6 +89,9 @@ pub struct FacetQueryBody {
     r#where: Option<Value>,
     /// The date for lifecycle phases, relationships and the presence of related cards; default today (UTC).
     target_date: Option<NaiveDate>,
+    /// Cards as they were recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    #[schema(example = "2026-11-21T09:30:00Z")]
+    known_at: Option<DateTime<Utc>>,
     /// Related cards count also when they are not present on the date.
     #[schema(default = false)]
     include_absent: Option<bool>,
@@ -120,7 +124,7 @@ pub struct FacetQueryBody {
     request_body = FacetQueryBody,
     params(("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
     responses(
-        (status = 200, description = "Counts", body = Facets, headers(("ETag" = String))),
+        (status = 200, description = "Counts", body = Facets, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))),
         (status = 304, description = "You have it already"),
         (status = 400, description = "The query is not valid: `details.violations` lists everything that is wrong, each with its place", body = ErrorEnvelope)
     ),
@@ -133,11 +137,11 @@ pub async fn count_facets_of_query(
     _: NoQuery,
     JsonObject(body): JsonObject,
 ) -> Result<Response> {
-    let metamodel = state.metamodel.load_full();
     let mut fields = Fields::new(body);
-    let asked = Asked::take(&mut fields, &metamodel, state.ontology.load().kinds());
+    let moment = Moment::of(&state, fields.instant("known_at")).await?;
+    let asked = moment.take(&mut fields);
     let names = fields.texts("facets", MOST, 220).unwrap_or_default();
-    let read = facets(&names, &metamodel, &[]);
+    let read = facets(&names, &moment.metamodel, &[]);
     if let Err((at, violation)) = &read {
         fields.extend([violation.clone().within(&format!("facets[{at}]"))]);
     }
@@ -149,7 +153,7 @@ pub async fn count_facets_of_query(
         top,
         multi_select,
     };
-    let query = asked.check(&metamodel, caller.visible(), state.clock.today())?;
+    let query = moment.asked(asked, caller.visible())?;
     counted(&state, &headers, query, wanted).await
 }
 
@@ -174,19 +178,20 @@ async fn counted(state: &AppState, headers: &HeaderMap, query: CardQuery, wanted
     let (together, apart) = wanted.split(&query);
     let mut sets: Vec<(Option<String>, Vec<Facet>)> = vec![(None, together)];
     sets.extend(apart.into_iter().map(|facet| (Some(facet.name()), vec![facet])));
-    let on = query.on;
+    let (on, past) = (query.on, query.past.clone());
     let query = query.searched(state).await?;
     let mut parts = Vec::with_capacity(sets.len());
     if query.is_plain() {
         state.tail.catch_up(state).await?;
         parts = state.graph.tally(query, sets).await?;
     } else {
-        let mut conn = state.db.acquire().await?;
+        let mut conn = query.open(&state.db).await?;
         for (but, facets) in sets {
             let tally = query.tally(&mut conn, &facets, but.as_deref()).await?;
             parts.push((facets, tally));
         }
     }
     let total = parts.first().map_or(0, |(_, tally)| tally.total);
-    validated(headers, None, &Facets::new(total, on, &wanted, parts))
+    let facets = Facets::new(total, on, &wanted, parts);
+    Ok(known(past.as_ref(), validated(headers, None, &facets)?))
 }

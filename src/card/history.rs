@@ -9,7 +9,11 @@ use uuid::Uuid;
 
 use crate::{
     error::Result,
-    store::log::{self, Change},
+    http::page::{Page, PageRequest, Place, decode_cursor, encode_cursor, list_identity},
+    store::{
+        log::{self, Change},
+        past::{self, Past},
+    },
 };
 
 /// One version of a card.
@@ -68,6 +72,47 @@ pub async fn versions(
     limit: i64,
 ) -> Result<Vec<VersionView>> {
     Ok(log::history(conn, entity, id, before, limit)
+        .await?
+        .into_iter()
+        .map(view)
+        .collect())
+}
+
+/// One page of the versions of something that is at version `current`.
+pub async fn page(
+    conn: &mut PgConnection,
+    entity: &str,
+    id: Uuid,
+    current: i32,
+    request: &PageRequest,
+    uri: &axum::http::Uri,
+) -> Result<Page<VersionView>> {
+    let identity = list_identity(&["history", &id.to_string()]);
+    let (before, skip) = match &request.position {
+        Place::Cursor(Some(cursor)) => (Some(decode_cursor::<i64>(&identity, cursor)?), 0),
+        _ => (None, request.offset()),
+    };
+    let limit = i64::try_from(request.limit + 1 + skip).unwrap_or(i64::MAX);
+    let found = versions(conn, entity, id, before, limit).await?;
+    let shown = found
+        .into_iter()
+        .skip(usize::try_from(skip).unwrap_or(usize::MAX))
+        .collect();
+    let total = request.count.then(|| u64::try_from(current).unwrap_or(0));
+    Ok(Page::build(shown, request, total, uri, |v| {
+        encode_cursor(&identity, &v.position)
+    }))
+}
+
+/// The last versions that the seal saw, newest first.
+pub async fn versions_at(
+    conn: &mut PgConnection,
+    past: &Past,
+    entity: &str,
+    id: Uuid,
+    limit: i64,
+) -> Result<Vec<VersionView>> {
+    Ok(past::history(conn, past, entity, id, limit)
         .await?
         .into_iter()
         .map(view)

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
-use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
+use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -16,7 +16,13 @@ use crate::{
     error::{Error, Result},
     http::page::{PageRequest, Place, decode_cursor, encode_cursor, list_identity},
     metamodel::Metamodel,
-    store::timed,
+    store::{
+        past::{
+            self, Past,
+            tables::{self, Kind},
+        },
+        timed,
+    },
     text::Query,
 };
 
@@ -33,6 +39,10 @@ pub struct CardFilter {
     /// The date for everything that depends on one; default today (UTC).
     #[serde(default, deserialize_with = "crate::http::fields::strict_date")]
     pub target_date: Option<NaiveDate>,
+    /// Cards as they were recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    #[serde(default, deserialize_with = "crate::http::fields::strict_instant")]
+    #[param(example = "2026-11-21T09:30:00Z")]
+    pub known_at: Option<DateTime<Utc>>,
     /// A tag; repeat for several.
     #[serde(default)]
     pub tags: Vec<String>,
@@ -100,6 +110,7 @@ pub struct CardQuery {
     sort: Sort,
     descending: bool,
     pub(super) identity: String,
+    pub(crate) past: Option<Past>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -288,6 +299,7 @@ impl CardFilter {
             descending,
             identity,
             filter: self,
+            past: None,
         })
     }
 }
@@ -356,7 +368,7 @@ impl CardQuery {
         // What related cards are is found out once for page and total; other filters are cheaper asked twice, because an
         // index ends a page early.
         let together = request.count && mark.is_none() && self.conditions.iter().any(Condition::looks_at_related);
-        let mut sql = Self::begin();
+        let mut sql = self.begin();
         if together {
             sql.push("select ")
                 .push(store::COLUMNS)
@@ -428,16 +440,35 @@ impl CardQuery {
             && self.conditions.is_empty()
             && self.filter.pace_layer.is_empty()
             && self.deleted == Deleted::Without
+            && self.past.is_none()
     }
 
-    /// Every statement of this query begins here.
-    pub(super) fn begin() -> QueryBuilder<Postgres> {
-        QueryBuilder::new("")
+    /// The same cards as they were recorded; to be run on a connection of
+    /// [`tables::open`](crate::store::past::tables::open).
+    #[must_use]
+    pub fn as_known(self, past: Option<Past>) -> Self {
+        Self { past, ..self }
+    }
+
+    /// A connection on which the query can be asked.
+    pub async fn open(&self, db: &PgPool) -> Result<tables::Reading> {
+        let related = self.conditions.iter().any(Condition::looks_at_related);
+        let kinds: &[Kind] = if related {
+            &[Kind::Cards, Kind::Relationships]
+        } else {
+            &[Kind::Cards]
+        };
+        tables::open(db, self.past.as_ref(), kinds).await
+    }
+
+    /// Every statement of this query begins here: with the tables of the present, or with those of the past in their place.
+    pub(super) fn begin(&self) -> QueryBuilder<Postgres> {
+        past::begin(self.past.as_ref())
     }
 
     /// Which of these cards are in the list.
     pub(crate) async fn ids_among(&self, conn: &mut PgConnection, ids: Vec<Uuid>) -> Result<HashSet<Uuid>> {
-        let mut sql = Self::begin();
+        let mut sql = self.begin();
         sql.push("select c.id");
         self.push_from(&mut sql, None);
         sql.push(" and c.id = any(").push_bind(ids).push(")");
@@ -446,7 +477,7 @@ impl CardQuery {
     }
 
     async fn count(&self, conn: &mut PgConnection) -> Result<u64> {
-        let mut sql = Self::begin();
+        let mut sql = self.begin();
         sql.push("select count(*)");
         self.push_from(&mut sql, None);
         let count: i64 = timed("count_cards", sql.build_query_scalar().fetch_one(conn)).await?;

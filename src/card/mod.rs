@@ -8,6 +8,8 @@ pub mod facets;
 pub mod history;
 mod lifecycle;
 pub mod list;
+pub mod moment;
+pub mod past;
 pub mod query;
 mod query_routes;
 mod routes;

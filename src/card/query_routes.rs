@@ -5,14 +5,16 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
-    CardView, list,
-    query::{Asked, take_paging},
+    list,
+    moment::Moment,
+    query::take_paging,
     routes::{check_scope, page_of},
+    search::CardItem,
 };
 use crate::{
     app::AppState,
@@ -22,6 +24,7 @@ use crate::{
         etag::validated,
         extract::{JsonObject, NoQuery},
         fields::Fields,
+        known::known,
         page::Page,
     },
 };
@@ -44,6 +47,9 @@ pub struct CardQueryBody {
     r#where: Option<Value>,
     /// The date for lifecycle phases, relationships and the presence of related cards; default today (UTC).
     target_date: Option<NaiveDate>,
+    /// Cards as they were recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    #[schema(example = "2026-11-21T09:30:00Z")]
+    known_at: Option<DateTime<Utc>>,
     /// Related cards count also when they are not present on the date.
     #[schema(default = false)]
     include_absent: Option<bool>,
@@ -83,9 +89,10 @@ pub struct CardQueryBody {
     request_body = CardQueryBody,
     params(("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
     responses(
-        (status = 200, description = "Cards", body = Page<CardView>, headers(("ETag" = String))),
+        (status = 200, description = "Cards", body = Page<CardItem>, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))),
         (status = 304, description = "You have it already"),
         (status = 400, description = "The query is not valid: `details.violations` lists everything that is wrong, each with a JSON pointer into the query (`/where/all/0/value`); or the cursor belongs to another query (`CURSOR_MISMATCH`)", body = ErrorEnvelope),
+        (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins", body = ErrorEnvelope),
         (status = 504, description = "The database needed longer than the server allows: narrow the query, by `types` first", body = ErrorEnvelope)
     ),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
@@ -98,9 +105,9 @@ pub async fn query_cards(
     _: NoQuery,
     JsonObject(body): JsonObject,
 ) -> Result<Response> {
-    let metamodel = state.metamodel.load_full();
     let mut fields = Fields::new(body);
-    let asked = Asked::take(&mut fields, &metamodel, state.ontology.load().kinds());
+    let moment = Moment::of(&state, fields.instant("known_at")).await?;
+    let asked = moment.take(&mut fields);
     let shown = fields.texts("fields", 100, 220).unwrap_or_default();
     let include = fields.texts("include", 10, 60).unwrap_or_default();
     let paging = take_paging(&mut fields);
@@ -111,9 +118,9 @@ pub async fn query_cards(
     list::check_names("include", &include, &["relationships"])?;
     check_scope(&caller, &include)?;
     let request = paging.validate()?;
-    let query = asked.check(&metamodel, caller.visible(), state.clock.today())?;
+    let query = moment.asked(asked, caller.visible())?;
     let mut page = page_of(&state, query, &request, &shown, &include, &uri).await?;
     page.pagination.next_url = None;
     page.pagination.prev_url = None;
-    validated(&headers, None, &page)
+    Ok(known(moment.past.as_ref(), validated(&headers, None, &page)?))
 }

@@ -15,7 +15,8 @@ use super::{
     CardRow, CardView, facet_routes,
     history::{self, VersionView},
     list::{self, CardFilter, CardQuery},
-    query_routes,
+    moment::Moment,
+    past, query_routes,
     search::CardItem,
     sparse, store,
 };
@@ -26,10 +27,12 @@ use crate::{
     http::{
         etag::validated,
         extract::{Both, Path, Query},
-        page::{Page, PageRequest, Paging, Place, decode_cursor, encode_cursor, list_identity},
+        known::known,
+        page::{Page, PageRequest, Paging},
         write::POSITION_HEADER,
     },
     metamodel,
+    store::past::Past,
 };
 
 /// The routes of this room.
@@ -53,6 +56,10 @@ pub struct CardParameters {
     /// The date for `lifecycle_phase` and computed values; default today (UTC).
     #[serde(default, deserialize_with = "crate::http::fields::strict_date")]
     target_date: Option<chrono::NaiveDate>,
+    /// The card as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    #[serde(default, deserialize_with = "crate::http::fields::strict_instant")]
+    #[param(example = "2026-11-21T09:30:00Z")]
+    known_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
 /// Relationships that come along need the scope of relationships.
@@ -70,7 +77,8 @@ pub(super) fn check_scope(caller: &Principal, include: &[&str]) -> Result<()> {
 #[utoipa::path(
     get, path = "/cards", tag = "Cards", operation_id = "list_cards",
     params(CardFilter, Paging, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Cards", body = Page<CardItem>, headers(("ETag" = String))), (status = 304, description = "You have it already")),
+    responses((status = 200, description = "Cards", body = Page<CardItem>, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"),
+        (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn list_cards(
@@ -88,9 +96,10 @@ pub async fn list_cards(
     let include = list::names(include.as_deref());
     list::check_names("include", &include, &["relationships"])?;
     check_scope(&caller, &include)?;
-    let query = filter.check(&state.metamodel.load(), caller.visible(), state.clock.today())?;
+    let moment = Moment::of(&state, filter.known_at).await?;
+    let query = moment.check(filter, caller.visible())?;
     let page = page_of(&state, query, &request, &fields, &include, &uri).await?;
-    validated(&headers, None, &page)
+    Ok(known(moment.past.as_ref(), validated(&headers, None, &page)?))
 }
 
 /// One page of a query, as the list and `POST /cards/query` answer it.
@@ -103,11 +112,15 @@ pub(super) async fn page_of(
     uri: &axum::http::Uri,
 ) -> Result<Page<Value>> {
     let highlight = fields.is_empty() || fields.contains(&"highlights");
-    let visible = query.visible().clone();
+    let (visible, past) = (query.visible().clone(), query.past.clone());
     let listed = query.list(state, request, highlight).await?;
     let edges = if include.contains(&"relationships") {
         let ids: Vec<Uuid> = listed.items.iter().map(|item| item.card.id).collect();
-        relationships_of(&mut *state.db.acquire().await?, &ids, &visible).await?
+        let mut conn = state.db.acquire().await?;
+        match &past {
+            None => relationships_of(&mut conn, &ids, &visible).await?,
+            Some(past) => past::relationships_of(&mut conn, past, &visible, &ids).await?,
+        }
     } else {
         Vec::new()
     };
@@ -141,7 +154,8 @@ pub(super) async fn page_of(
     params(("id" = Uuid, Path, description = "The card's id"), CardParameters,
         ("If-None-Match" = Option<String>, Header, description = "The ETag you have"),
         ("X-Arc-Position" = Option<String>, Header, description = "A position that a write returned: the answer will contain that write")),
-    responses((status = 200, description = "The card", body = CardView, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such card")),
+    responses((status = 200, description = "The card", body = CardView, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such card"),
+        (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn get_card(
@@ -156,6 +170,15 @@ pub async fn get_card(
     check_scope(&caller, &include)?;
     let fields = list::names(parameters.fields.as_deref());
     list::check_names("fields", &fields, list::FIELDS)?;
+    if let Some(past) = Past::of(&state.db, parameters.known_at).await? {
+        let wanted = Wanted {
+            visible: caller.visible(),
+            include: &include,
+            fields: &fields,
+            on: parameters.target_date.unwrap_or_else(|| past.date()),
+        };
+        return card_as_known(&state, &headers, &past, id, &wanted).await;
+    }
     let on = parameters.target_date.unwrap_or_else(|| state.clock.today());
     let position = match headers.get(POSITION_HEADER) {
         Some(value) => Some(value.to_str().unwrap_or_default().parse()?),
@@ -195,6 +218,54 @@ pub async fn get_card(
         body = sparse(&body, &kept)?;
     }
     validated(&headers, Some(version), &body)
+}
+
+/// What of a card, for whom.
+struct Wanted<'a> {
+    visible: &'a TypeScope,
+    include: &'a [&'a str],
+    fields: &'a [&'a str],
+    on: chrono::NaiveDate,
+}
+
+/// The card as it was recorded: [`get_card`] with `known_at`.
+async fn card_as_known(
+    state: &AppState,
+    headers: &HeaderMap,
+    past: &Past,
+    id: Uuid,
+    wanted: &Wanted<'_>,
+) -> Result<Response> {
+    let mut conn = state.db.acquire().await?;
+    let row = past::find_card(&mut conn, past, id)
+        .await?
+        .filter(|row| row.deleted_at.is_none() && wanted.visible.covers(&row.card_type))
+        .ok_or_else(|| Error::not_found("card", id))?;
+    let view = CardView::new(row, wanted.on);
+    let version = view.version;
+    if wanted.include.is_empty() && wanted.fields.is_empty() {
+        return Ok(known(Some(past), validated(headers, Some(version), &view)?));
+    }
+    let mut body = serde_json::to_value(&view).map_err(Error::internal)?;
+    if wanted.include.contains(&"violations") {
+        let then = state.past.definitions(&state.db, past).await?;
+        let violations = then
+            .metamodel
+            .card_type(&view.card_type)
+            .map(|t| metamodel::validate_attributes(&then.metamodel, t, &view.attributes));
+        body["violations"] = json!(violations.unwrap_or_default());
+    }
+    if wanted.include.contains(&"relationships") {
+        let edges = past::relationships_of(&mut conn, past, wanted.visible, &[id]).await?;
+        body["relationships"] = edges.into_iter().map(|(_, edge)| edge).collect();
+    }
+    if wanted.include.contains(&"history") {
+        body["history"] = json!(history::versions_at(&mut conn, past, "card", id, 20).await?);
+    }
+    if !wanted.fields.is_empty() {
+        body = sparse(&body, &[wanted.fields, wanted.include].concat())?;
+    }
+    Ok(known(Some(past), validated(headers, Some(version), &body)?))
 }
 
 /// Active edges around cards, to cards that the caller may see, as (card, edge) pairs.
@@ -252,19 +323,7 @@ pub async fn get_history(
     let card = card
         .filter(|card| caller.visible().covers(&card.card_type))
         .ok_or_else(|| Error::not_found("card", id))?;
-    let identity = list_identity(&["history", &id.to_string()]);
-    let (before, skip) = match &request.position {
-        Place::Cursor(Some(cursor)) => (Some(decode_cursor::<i64>(&identity, cursor)?), 0),
-        _ => (None, request.offset()),
-    };
-    let limit = i64::try_from(request.limit + 1 + skip).unwrap_or(i64::MAX);
-    let versions: Vec<VersionView> = history::versions(&mut conn, "card", id, before, limit)
-        .await?
-        .into_iter()
-        .skip(skip as usize)
-        .collect();
-    let total = request.count.then(|| u64::try_from(card.version).unwrap_or(0));
-    Ok(axum::Json(Page::build(versions, &request, total, &uri, |v| {
-        encode_cursor(&identity, &v.position)
-    })))
+    history::page(&mut conn, "card", id, card.version, &request, &uri)
+        .await
+        .map(axum::Json)
 }

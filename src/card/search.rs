@@ -126,7 +126,7 @@ impl CardQuery {
     }
 
     async fn from_database(&self, state: &AppState, request: &PageRequest) -> Result<Listed> {
-        let mut conn = state.db.acquire().await?;
+        let mut conn = self.open(&state.db).await?;
         let found = self.run(&mut conn, request).await?;
         let cursors: Vec<String> = found.rows.iter().map(|row| found.cursor_after(row.id)).collect();
         let total = found.total;

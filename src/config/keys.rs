@@ -73,7 +73,7 @@ pub(super) struct Section {
 }
 
 /// Keys that begin like this are ours; one that is not in the table is probably a mistake.
-pub(super) const PREFIXES: [&str; 14] = [
+pub(super) const PREFIXES: [&str; 15] = [
     "APP_",
     "LOG_",
     "API_",
@@ -88,6 +88,7 @@ pub(super) const PREFIXES: [&str; 14] = [
     "JOBS_",
     "SCHEDULE_",
     "RETENTION_",
+    "KNOWN_AT_",
 ];
 
 /// Keys with one of our prefixes that the specification knows and this version does not read yet.
@@ -149,7 +150,7 @@ const CRON: Accepts = Is("a cron expression of five fields such as 0 1 * * *, or
 const POSTGRES_URL: Accepts = Is("postgres://user:password@host:5432/database");
 
 /// All sections.
-pub(super) const SECTIONS: [Section; 9] = [
+pub(super) const SECTIONS: [Section; 10] = [
     Section {
         title: "Application",
         keys: &[
@@ -503,6 +504,23 @@ pub(super) const SECTIONS: [Section; 9] = [
                 integer(1, 3650),
                 Text("30"),
                 "Days that jobs are kept after they ended.",
+            ),
+        ],
+    },
+    Section {
+        title: "Time travel",
+        keys: &[
+            key(
+                "KNOWN_AT_GRAPHS",
+                integer(1, 64),
+                Text("4"),
+                "Graphs of the past that an instance keeps in memory, the last ones asked for. Each takes as much as the present one; together they hold at most 500,000 cards.",
+            ),
+            key(
+                "KNOWN_AT_CHECKPOINT_EVERY",
+                integer(1_000, 100_000_000),
+                Text("50000"),
+                "Changes after which a checkpoint is made, from which the past is put together. Fewer: faster answers about the past; each checkpoint takes about 4 bytes for every card and relationship there is.",
             ),
         ],
     },

@@ -13,6 +13,7 @@ mod documents;
 mod dotenv;
 mod jobs;
 mod keys;
+mod known_at;
 mod rate_limit;
 mod reader;
 mod server;
@@ -30,6 +31,7 @@ pub use cors::{CorsConfig, Origins};
 pub use database::{DatabaseConfig, Login, SslMode};
 pub use documents::{env_example, reference};
 pub use jobs::JobsConfig;
+pub use known_at::KnownAtConfig;
 pub use rate_limit::RateLimitConfig;
 pub use reader::Problem;
 pub use server::ServerConfig;
@@ -58,6 +60,8 @@ pub struct Config {
     pub rate_limit: RateLimitConfig,
     /// Background work.
     pub jobs: JobsConfig,
+    /// What answers about the past may cost.
+    pub known_at: KnownAtConfig,
     /// Metrics and health checks.
     pub telemetry: TelemetryConfig,
     /// What is odd but no reason not to start; logged once the log exists.
@@ -144,6 +148,7 @@ impl Config {
         let cors = CorsConfig::read(&mut reader, env);
         let rate_limit = RateLimitConfig::read(&mut reader);
         let jobs = JobsConfig::read(&mut reader);
+        let known_at = KnownAtConfig::read(&mut reader);
         let telemetry = TelemetryConfig::read(&mut reader, &server);
 
         server.validate(&mut reader);
@@ -164,6 +169,7 @@ impl Config {
                 cors,
                 rate_limit,
                 jobs,
+                known_at,
                 telemetry,
                 warnings,
             })

@@ -113,7 +113,7 @@ impl Embedded {
 }
 
 /// What an edge of this row of the ontology means for failure.
-fn meaning(row: &ontology::RelationshipType) -> RelationshipRule {
+pub(super) fn meaning(row: &ontology::RelationshipType) -> RelationshipRule {
     RelationshipRule {
         id: row.id,
         dependent: match row.dependent {
@@ -144,11 +144,11 @@ fn apply_one(graph: &mut Graph, entity: &str, id: Uuid, after: &Value) -> std::r
     Ok(())
 }
 
-fn small(value: Option<i16>) -> Option<u8> {
+pub(super) fn small(value: Option<i16>) -> Option<u8> {
     value.and_then(|v| u8::try_from(v).ok())
 }
 
-fn source(name: &str) -> CriticalitySource {
+pub(super) fn source(name: &str) -> CriticalitySource {
     if name == "derived" {
         CriticalitySource::Derived
     } else {

@@ -21,6 +21,7 @@ mod embedded;
 mod facets;
 mod interner;
 mod meaning;
+mod past;
 mod routes;
 mod store;
 
@@ -41,6 +42,7 @@ pub use input::{CardInput, Dependent, EdgeInput, RelationshipRule};
 pub use interner::{TypeId, Word};
 pub use model::{CardRecord, CriticalitySource, Dependency, EdgeDetail, EdgeIx, EdgeRecord, NodeIx, Tier};
 pub use overlay::{AddedEdge, Overlay};
+pub use past::{Definitions, PastLandscapes};
 pub use routes::routes;
 pub use store::{Graph, GraphBuilder};
 pub use view::{BoundView, Direction, TypeSet, View};

@@ -21,8 +21,7 @@ impl Embedded {
         query: CardQuery,
         search: &Arc<Query>,
     ) -> Result<(CardQuery, Arc<Graph>, Found, bool)> {
-        state.tail.catch_up(state).await?;
-        let graph = self.snapshot();
+        let graph = self.of(state, &query).await?;
         let query = Arc::new(query);
         let mut typos = false;
         let found = loop {
@@ -30,7 +29,7 @@ impl Embedded {
             let work = move || filtered(&held, &asked, &sought, typos);
             let mut found = self.apart(work).await?;
             if query.asks_database() && !found.is_empty() {
-                let mut conn = state.db.acquire().await?;
+                let mut conn = query.open(&state.db).await?;
                 let kept = query.ids_among(&mut conn, found.ids(&graph)).await?;
                 found.keep(&graph, &kept);
             }
@@ -43,10 +42,18 @@ impl Embedded {
         Ok((query, graph, found, typos))
     }
 
+    /// The graph the query is about: with all that was committed, or as it was recorded.
+    async fn of(&self, state: &AppState, query: &CardQuery) -> Result<Arc<Graph>> {
+        if let Some(past) = &query.past {
+            return state.past.graph(&state.db, past).await;
+        }
+        state.tail.catch_up(state).await?;
+        Ok(self.snapshot())
+    }
+
     /// Every card the caller of the query may see that has the words, deleted or not.
     pub async fn having(&self, state: &AppState, query: &CardQuery, search: Query) -> Result<Vec<Uuid>> {
-        state.tail.catch_up(state).await?;
-        let graph = self.snapshot();
+        let graph = self.of(state, query).await?;
         let visible = graph.types_named(query.visible().names());
         let work = move || {
             let found = graph.find_cards(&search, |card| visible.contains(card.card_type));

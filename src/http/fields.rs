@@ -1,7 +1,7 @@
 //! Reading a JSON object field by field, so that one answer names everything that is wrong with it: unknown fields and
 //! wrong types included, which serde would report one at a time.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -240,6 +240,16 @@ impl Fields {
         }
     }
 
+    /// An instant, RFC 3339.
+    pub fn instant(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
+        let value = self.value(name)?;
+        let read = value.as_str().and_then(parse_instant);
+        if read.is_none() {
+            self.refuse(name, ViolationCode::WrongType, INSTANT, Some(&value));
+        }
+        read
+    }
+
     /// One of a closed set of names.
     pub fn choice<T: Copy>(&mut self, name: &'static str, options: &[(&str, T)]) -> Option<T> {
         let value = self.value(name)?;
@@ -343,6 +353,37 @@ pub fn strict_date<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<
     }
 }
 
+const INSTANT: &str = "must be an instant with its offset, as 2026-11-21T09:30:00Z or 2026-11-21T10:30:00+01:00";
+
+/// [`parse_instant`] for serde, absent when empty.
+pub fn strict_instant<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    use serde::{Deserialize, de::Error};
+    match Option::<String>::deserialize(value)? {
+        None => Ok(None),
+        Some(text) => parse_instant(&text)
+            .map(Some)
+            .ok_or_else(|| D::Error::custom(format_args!("an instant {INSTANT}"))),
+    }
+}
+
+/// An instant as RFC 3339 has it, from year 1 to 9999. The `+` of an offset that a query string turned into a space is
+/// understood.
+#[must_use]
+pub fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
+    if text.len() > 40 || !text.is_ascii() {
+        return None;
+    }
+    let mut text = text.to_owned();
+    if let Some(sign) = text.len().checked_sub(6)
+        && sign > 10
+        && text.as_bytes()[sign] == b' '
+    {
+        text.replace_range(sign..=sign, "+");
+    }
+    let instant = DateTime::parse_from_rfc3339(&text).ok()?.with_timezone(&Utc);
+    (1..=9999).contains(&instant.year()).then_some(instant)
+}
+
 /// A calendar date, strictly `YYYY-MM-DD`, from year 1 to 9999.
 #[must_use]
 pub fn parse_date(text: &str) -> Option<NaiveDate> {
@@ -404,6 +445,43 @@ mod tests {
             assert!(parse_date(bad).is_none(), "{bad}");
         }
         assert!(parse_date("2024-02-29").is_some());
+    }
+
+    #[test]
+    fn instants_carry_an_offset() {
+        let noon = "2026-03-29T12:00:00Z".parse::<DateTime<Utc>>().unwrap();
+        for good in [
+            "2026-03-29T12:00:00Z",
+            "2026-03-29t12:00:00.000z",
+            "2026-03-29T14:00:00+02:00",
+            "2026-03-29T14:00:00 02:00",
+            "2026-03-29T13:00:00+01:00",
+            "2026-03-29T06:30:00-05:30",
+            "2026-03-28T12:00:00-24:00",
+        ] {
+            let read = parse_instant(good);
+            assert!(
+                read == Some(noon) || good.ends_with("-24:00") && read.is_none(),
+                "{good}"
+            );
+        }
+        for bad in [
+            "",
+            "2026-03-29",
+            "2026-03-29T12:00:00",
+            "2026-03-29T12:00Z",
+            "2026-03-29T25:00:00Z",
+            "2026-02-30T12:00:00Z",
+            "+12026-03-29T12:00:00Z",
+            "0000-03-29T12:00:00Z",
+            "9999-12-31T23:59:59-01:00",
+            "2026-03-29T12:00:00+99:00",
+            "yesterday",
+            "2026-03-29T12:00:00\u{ff3a}",
+            "1795780000",
+        ] {
+            assert!(parse_instant(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]

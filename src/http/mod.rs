@@ -7,6 +7,7 @@ pub mod extract;
 pub mod fields;
 pub mod gate;
 pub mod health;
+pub mod known;
 pub mod listing;
 pub mod middleware;
 pub mod openapi;

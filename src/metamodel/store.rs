@@ -13,6 +13,7 @@ use crate::{
     store::{
         Author,
         log::{self, NewChange},
+        past::Past,
     },
 };
 
@@ -54,6 +55,47 @@ pub async fn load(conn: &mut PgConnection) -> Result<Metamodel> {
     // The version first: a change that commits meanwhile makes the next load differ, never goes unnoticed.
     let version = version(conn).await?;
     Ok(Metamodel::new(version, card_types(conn).await?, rules(conn).await?))
+}
+
+/// The metamodel as it was recorded; it carries no version of its own.
+pub async fn load_at(conn: &mut PgConnection, past: &Past) -> Result<Metamodel> {
+    let (snapshot, before_epoch, end_of_epoch) = past.seal.bounds();
+    let types = sqlx::query_as!(
+        CardTypeRow,
+        r#"select t.id as "id!", t.name as "name!", t.label as "label!", t.layer as "layer!", t.description, t.color as "color!", t.icon,
+                  t.strict as "strict!", t.builtin as "builtin!", t.deprecated as "deprecated!", t.position as "position!",
+                  t.version as "version!"
+           from (select distinct on (entity_id) after from changes
+                 where entity = 'card_type'
+                   and (position <= $2 or (position <= $3 and pg_visible_in_snapshot(tx, $1::text::pg_snapshot)))
+                 order by entity_id, changes.position desc) l
+           cross join lateral jsonb_populate_record(null::card_types, l.after) t where l.after is not null"#,
+        snapshot,
+        before_epoch,
+        end_of_epoch,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let rules = sqlx::query_as!(
+        RuleRow,
+        r#"select t.id as "id!", t.card_type as "card_type!", t.key as "key!", t.label as "label!", t.data_type as "data_type!",
+                  t.is_required as "is_required!", t.options, t.regex, t.min::float8 as min, t.max::float8 as max, t.max_length,
+                  t.default_value, t.widget, t.placeholder, t.help_text, t.is_computed as "is_computed!",
+                  t.deprecated as "deprecated!", t.builtin as "builtin!", t.position as "position!", t.version as "version!"
+           from (select distinct on (entity_id) after from changes
+                 where entity = 'metamodel_rule'
+                   and (position <= $2 or (position <= $3 and pg_visible_in_snapshot(tx, $1::text::pg_snapshot)))
+                 order by entity_id, changes.position desc) l
+           cross join lateral jsonb_populate_record(null::metamodel_rules, l.after) t where l.after is not null"#,
+        snapshot,
+        before_epoch,
+        end_of_epoch,
+    )
+    .fetch_all(conn)
+    .await?;
+    let types = types.into_iter().map(CardType::try_from).collect::<Result<_>>()?;
+    let rules = rules.into_iter().map(Rule::try_from).collect::<Result<_>>()?;
+    Ok(Metamodel::new(0, types, rules))
 }
 
 struct CardTypeRow {

@@ -1,6 +1,6 @@
 //! Lists of relationships.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use utoipa::IntoParams;
@@ -11,7 +11,10 @@ use crate::{
     auth::TypeScope,
     error::{Error, Result},
     http::page::{PageRequest, Place, decode_cursor, encode_cursor, list_identity},
-    store::timed,
+    store::{
+        past::{self, Past},
+        timed,
+    },
 };
 
 /// Which relationships.
@@ -30,6 +33,10 @@ pub struct RelationshipFilter {
     /// In force on this date.
     #[serde(default, deserialize_with = "crate::http::fields::strict_date")]
     pub target_date: Option<NaiveDate>,
+    /// Relationships as they were recorded at this instant (RFC 3339).
+    #[serde(default, deserialize_with = "crate::http::fields::strict_instant")]
+    #[param(example = "2026-11-21T09:30:00Z")]
+    pub known_at: Option<DateTime<Utc>>,
     /// `active` (default), `archived` or `any`.
     pub status: Option<String>,
 }
@@ -53,11 +60,17 @@ impl RelationshipFilter {
         encode_cursor(&self.identity(), &id)
     }
 
-    /// Runs the query for one page, in order of id (which is the order of creation).
-    /// Edges at cards outside `visible` do not exist.
-    pub async fn run(&self, conn: &mut PgConnection, visible: &TypeScope, request: &PageRequest) -> Result<Found> {
-        let mut sql = QueryBuilder::new("select ");
-        sql.push(store::COLUMNS);
+    /// Runs the query for one page, in order of id (which is the order of creation); of a past on a connection of
+    /// [`tables::open`](crate::store::past::tables::open). Edges at cards outside `visible` do not exist.
+    pub async fn run(
+        &self,
+        conn: &mut PgConnection,
+        visible: &TypeScope,
+        past: Option<&Past>,
+        request: &PageRequest,
+    ) -> Result<Found> {
+        let mut sql = past::begin(past);
+        sql.push("select ").push(store::COLUMNS);
         self.push_from(&mut sql, visible)?;
         if let Place::Cursor(Some(cursor)) = &request.position {
             sql.push(" and r.id > ")
@@ -69,7 +82,8 @@ impl RelationshipFilter {
             .push_bind(i64::try_from(request.offset()).unwrap_or(i64::MAX));
         let rows = timed("list_relationships", sql.build_query_as().fetch_all(&mut *conn)).await?;
         let total = if request.count {
-            let mut sql = QueryBuilder::new("select count(*)");
+            let mut sql = past::begin(past);
+            sql.push("select count(*)");
             self.push_from(&mut sql, visible)?;
             let count: i64 = timed("count_relationships", sql.build_query_scalar().fetch_one(conn)).await?;
             u64::try_from(count).ok()

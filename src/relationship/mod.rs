@@ -6,6 +6,7 @@ mod draft;
 pub mod list;
 pub mod ontology;
 mod ontology_routes;
+pub mod past;
 mod routes;
 pub mod rules;
 pub mod store;

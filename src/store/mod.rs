@@ -6,6 +6,7 @@ mod failure;
 pub mod lease;
 pub mod log;
 pub mod migrate;
+pub mod past;
 mod pool;
 mod reach;
 pub mod seal;

@@ -44,3 +44,4 @@ mod relationship_changes;
 mod relationships;
 mod search;
 mod seed;
+mod time;

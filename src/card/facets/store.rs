@@ -10,7 +10,7 @@ use crate::{card::list::CardQuery, error::Result, store::timed};
 impl CardQuery {
     /// Counts the facets of the cards this query finds, filters on the field `but` left out.
     pub async fn tally(&self, conn: &mut PgConnection, facets: &[Facet], but: Option<&str>) -> Result<Tally> {
-        let mut sql = Self::begin();
+        let mut sql = self.begin();
         self.push_tally(&mut sql, facets, but);
         let rows = timed("count_facets", sql.build().fetch_all(conn)).await?;
         let mut tally = Tally {

@@ -12,15 +12,18 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{CardRef, LinkView, MAX_LIMIT, Metadata, Predicate};
-use crate::graph::{BoundView, Direction, EdgeIx, Graph, NodeIx, TypeSet, View};
+use crate::{
+    graph::{BoundView, Direction, EdgeIx, Graph, NodeIx, TypeSet, View},
+    store::past::KnownAt,
+};
 
 /// What to compare.
 #[derive(Clone)]
 pub struct Params<'a> {
-    /// Cards of these types.
-    pub types: TypeSet,
-    /// Relationships of these types.
-    pub relations: TypeSet,
+    /// Cards of these types, in the first graph and in the second: each numbers its types by itself.
+    pub types: [TypeSet; 2],
+    /// Relationships of these types, in either.
+    pub relations: [TypeSet; 2],
     /// Cards that match, in either graph.
     pub filter: Option<Predicate<'a>>,
     /// At most this many cards and this many links, in each of the lists.
@@ -34,6 +37,12 @@ pub struct Diff {
     pub from_date: NaiveDate,
     /// The date of the second.
     pub to_date: NaiveDate,
+    /// The seal that the first look's landscape comes from; absent: it is the present one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_known_at: Option<KnownAt>,
+    /// The seal that the second look's landscape comes from; absent: it is the present one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_known_at: Option<KnownAt>,
     /// Cards.
     pub nodes: NodeDiff,
     /// Relationships.
@@ -117,15 +126,28 @@ pub struct DiffTotals {
 
 struct Side<'a> {
     bound: BoundView<'a>,
-    params: &'a Params<'a>,
+    types: &'a TypeSet,
+    relations: &'a TypeSet,
+    filter: Option<Predicate<'a>>,
+}
+
+impl<'a> Side<'a> {
+    fn new((graph, view): (&'a Graph, &'a View), params: &'a Params<'a>, at: usize) -> Self {
+        Self {
+            bound: BoundView::new(graph, view, &[]),
+            types: &params.types[at],
+            relations: &params.relations[at],
+            filter: params.filter,
+        }
+    }
 }
 
 impl Side<'_> {
     fn has(&self, ix: NodeIx) -> bool {
         let graph = self.bound.graph();
-        self.params.types.contains(graph.card_type(ix))
+        self.types.contains(graph.card_type(ix))
             && self.bound.accepts(ix)
-            && self.params.filter.is_none_or(|filter| filter(graph, ix))
+            && self.filter.is_none_or(|filter| filter(graph, ix))
     }
 
     /// The card with the id; in snapshots of one graph it stands in the same place, so that is where to look first.
@@ -140,9 +162,7 @@ impl Side<'_> {
     fn edges(&self) -> impl Iterator<Item = EdgeIx> {
         let cards = self.bound.graph().cards().filter(|ix| self.has(*ix));
         cards.flat_map(|ix| {
-            let links = self
-                .bound
-                .links_along(ix, Direction::Out, &self.params.relations, |_| true);
+            let links = self.bound.links_along(ix, Direction::Out, self.relations, |_| true);
             links.filter(|link| self.has(link.other)).map(|link| link.edge)
         })
     }
@@ -159,14 +179,8 @@ impl Side<'_> {
 /// Compares two looks.
 #[must_use]
 pub fn diff(before: (&Graph, &View), after: (&Graph, &View), params: &Params<'_>) -> Diff {
-    let old = Side {
-        bound: BoundView::new(before.0, before.1, &[]),
-        params,
-    };
-    let new = Side {
-        bound: BoundView::new(after.0, after.1, &[]),
-        params,
-    };
+    let old = Side::new(before, params, 0);
+    let new = Side::new(after, params, 1);
     let mut totals = DiffTotals::default();
     let limit = params.limit.min(MAX_LIMIT);
     let nodes = node_diff(&old, &new, limit, &mut totals);
@@ -181,6 +195,8 @@ pub fn diff(before: (&Graph, &View), after: (&Graph, &View), params: &Params<'_>
     Diff {
         from_date: before.1.date,
         to_date: after.1.date,
+        from_known_at: None,
+        to_known_at: None,
         nodes,
         links,
         totals,

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::card::Phase;
+use crate::{card::Phase, store::past::KnownAt};
 
 use super::{
     Graph,
@@ -198,8 +198,12 @@ pub struct Metadata {
     /// Whether something was left out because the caller may not see it.
     #[serde(skip_serializing_if = "is_false")]
     pub hidden: bool,
-    /// Filled by whoever measured it.
-    pub execution_time_ms: f64,
+    /// The seal that answered, with `known_at`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_at: Option<KnownAt>,
+    /// Filled by whoever measured it; absent with `known_at`, whose answers never differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution_time_ms: Option<f64>,
     /// Which engine answered.
     #[schema(value_type = String)]
     pub engine: Label,
@@ -224,7 +228,8 @@ impl Metadata {
             truncated: omitted_nodes > 0,
             omitted_nodes,
             hidden: bound.hid_something(),
-            execution_time_ms: 0.0,
+            known_at: None,
+            execution_time_ms: Some(0.0),
             engine: "embedded".into(),
         }
     }

@@ -1,7 +1,7 @@
 //! `GET /graph/dependencies/{id}`, `/graph/hierarchy`, `/graph/lineage/{id}`.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -34,6 +34,8 @@ pub struct DependencyParameters {
     soft: Option<bool>,
     /// The date the landscape is looked at; default today (UTC).
     target_date: Option<NaiveDate>,
+    /// The landscape as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    known_at: Option<DateTime<Utc>>,
     /// Count cards that are not present on the date too.
     #[param(default = false)]
     include_absent: Option<bool>,
@@ -50,7 +52,7 @@ pub struct DependencyParameters {
     get, path = "/graph/dependencies/{id}", tag = "Graph", operation_id = "list_dependencies",
     params(("id" = Uuid, Path, description = "The card that depends"), DependencyParameters,
         ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "What it depends on", body = Dependencies, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such card")),
+    responses((status = 200, description = "What it depends on", body = Dependencies, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins"), (status = 404, description = "There is no such card")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn list_dependencies(
@@ -60,7 +62,7 @@ pub async fn list_dependencies(
     Path(id): Path<Uuid>,
     QueryFields(mut fields, _): QueryFields<DependencyParameters>,
 ) -> Result<Response> {
-    let question = Question::fresh(&state, &asker).await?;
+    let question = Question::of(&state, &asker, &mut fields).await?;
     let view = question.view(&mut fields);
     let max_depth = fields.integer("max_depth", 1, 100).map(|depth| depth as u32);
     let soft = fields.boolean("soft").unwrap_or(true);
@@ -94,6 +96,8 @@ pub struct HierarchyParameters {
     max_depth: Option<u32>,
     /// The date the landscape is looked at; default today (UTC).
     target_date: Option<NaiveDate>,
+    /// The landscape as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    known_at: Option<DateTime<Utc>>,
     /// Count cards that are not present on the date too.
     #[param(default = false)]
     include_absent: Option<bool>,
@@ -109,7 +113,7 @@ pub struct HierarchyParameters {
 #[utoipa::path(
     get, path = "/graph/hierarchy", tag = "Graph", operation_id = "get_hierarchy",
     params(HierarchyParameters, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Trees", body = Hierarchy, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such root")),
+    responses((status = 200, description = "Trees", body = Hierarchy, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins"), (status = 404, description = "There is no such root")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn read_hierarchy(
@@ -118,7 +122,7 @@ pub async fn read_hierarchy(
     headers: HeaderMap,
     QueryFields(mut fields, _): QueryFields<HierarchyParameters>,
 ) -> Result<Response> {
-    let question = Question::fresh(&state, &asker).await?;
+    let question = Question::of(&state, &asker, &mut fields).await?;
     let view = question.view(&mut fields);
     let card_type = question.card_type(&mut fields, "type");
     let root = fields.uuid("root_id");
@@ -157,6 +161,8 @@ pub struct LineageParameters {
     of: Option<Uuid>,
     /// The date the landscape is looked at; default today (UTC).
     target_date: Option<NaiveDate>,
+    /// The landscape as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    known_at: Option<DateTime<Utc>>,
     /// Count cards that are not present on the date too.
     #[param(default = false)]
     include_absent: Option<bool>,
@@ -173,7 +179,7 @@ pub struct LineageParameters {
     get, path = "/graph/lineage/{id}", tag = "Graph", operation_id = "get_lineage",
     params(("id" = Uuid, Path, description = "The data object"), LineageParameters,
         ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Users and flows", body = Lineage, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such card")),
+    responses((status = 200, description = "Users and flows", body = Lineage, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins"), (status = 404, description = "There is no such card")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn read_lineage(
@@ -183,7 +189,7 @@ pub async fn read_lineage(
     Path(id): Path<Uuid>,
     QueryFields(mut fields, _): QueryFields<LineageParameters>,
 ) -> Result<Response> {
-    let question = Question::fresh(&state, &asker).await?;
+    let question = Question::of(&state, &asker, &mut fields).await?;
     let view = question.view(&mut fields);
     let of = fields.uuid("of");
     let limit = fields.integer("limit", 1, 10_000).map_or(1_000, |limit| limit as usize);

@@ -7,20 +7,23 @@ use std::{
 };
 
 use axum::{http::HeaderMap, response::Response};
+use chrono::{DateTime, Utc};
 use metrics::histogram;
 use serde::Serialize;
+use serde_json::Map;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
     app::AppState,
-    auth::{Allowed, right},
+    auth::{Allowed, TypeScope, right},
     condition::{Condition, Scope},
     error::{Error, Result, Violation, ViolationCode},
     graph::{BoundView, Graph, NodeIx, TypeSet, View, question::Palette},
-    http::{etag, fields::Fields},
+    http::{etag, fields::Fields, known::known},
     metamodel::Metamodel,
     relationship::ontology::Ontology,
+    store::past::{KnownAt, Past},
     telemetry::metrics::{GRAPH_QUERIES_IN_FLIGHT, GRAPH_QUERY_DURATION_SECONDS, InFlight},
 };
 
@@ -65,6 +68,7 @@ pub struct Question<'s> {
     visible: TypeSet,
     metamodel: Arc<Metamodel>,
     ontology: Arc<Ontology>,
+    past: Option<Past>,
 }
 
 impl<'s> Question<'s> {
@@ -72,27 +76,48 @@ impl<'s> Question<'s> {
     pub async fn fresh(state: &'s AppState, Allowed(asker, _): &Allowed<right::View>) -> Result<Self> {
         state.tail.catch_up(state).await?;
         let graph = state.graph.snapshot();
-        let visible = match asker.visible().names() {
-            None => TypeSet::All,
-            Some(names) => TypeSet::of(&graph, names.iter().map(String::as_str)),
-        };
         Ok(Self {
             state,
+            visible: visible_in(&graph, asker.visible()),
             graph,
-            visible,
             metamodel: state.metamodel.load_full(),
             ontology: state.ontology.load_full(),
+            past: None,
         })
+    }
+
+    /// Takes `known_at`: the landscape as it was recorded then, or else as it is now ([`fresh`](Self::fresh)).
+    pub async fn of(state: &'s AppState, asker: &Allowed<right::View>, fields: &mut Fields) -> Result<Self> {
+        match instant(fields)? {
+            None => Self::fresh(state, asker).await,
+            Some(instant) => Self::known_at(state, asker, Past::at(&state.db, instant).await?).await,
+        }
+    }
+
+    /// The landscape as it was recorded.
+    pub async fn known_at(state: &'s AppState, Allowed(asker, _): &Allowed<right::View>, past: Past) -> Result<Self> {
+        let definitions = state.past.definitions(&state.db, &past).await?;
+        let graph = state.past.graph(&state.db, &past).await?;
+        Ok(Self {
+            state,
+            visible: visible_in(&graph, asker.visible()),
+            graph,
+            metamodel: Arc::clone(&definitions.metamodel),
+            ontology: Arc::clone(&definitions.ontology),
+            past: Some(past),
+        })
+    }
+
+    /// Which past this is.
+    pub fn past(&self) -> Option<&Past> {
+        self.past.as_ref()
     }
 
     /// Takes `target_date` and `include_absent`.
     pub fn view(&self, fields: &mut Fields) -> View {
         let date = fields.date("target_date");
         let include_absent = fields.boolean("include_absent");
-        self.view_on(
-            date.unwrap_or_else(|| self.state.clock.today()),
-            include_absent.unwrap_or(false),
-        )
+        self.view_on(date.unwrap_or_else(|| self.today()), include_absent.unwrap_or(false))
     }
 
     /// What the asker may see, on a date.
@@ -104,9 +129,9 @@ impl<'s> Question<'s> {
         }
     }
 
-    /// Today, for questions with dates of their own.
+    /// The date when none is given: today, or the day of the record.
     pub fn today(&self) -> chrono::NaiveDate {
-        self.state.clock.today()
+        self.past.as_ref().map_or_else(|| self.state.clock.today(), Past::date)
     }
 
     /// The card of that id, which may be absent on the date, but not deleted.
@@ -130,15 +155,19 @@ impl<'s> Question<'s> {
 
     /// Takes a list of relationship types; absent or empty means all.
     pub fn relations(&self, fields: &mut Fields) -> TypeSet {
-        let names = Self::names(fields, "relations", "relationship type", |name| {
+        self.type_set(&self.relation_names(fields))
+    }
+
+    /// [`relations`](Self::relations) by name.
+    pub fn relation_names(&self, fields: &mut Fields) -> Vec<String> {
+        Self::names(fields, "relations", "relationship type", |name| {
             let known = self.ontology.kinds().contains(name);
             if known {
                 None
             } else {
                 Some(self.ontology.similar_kinds(name))
             }
-        });
-        self.type_set(&names)
+        })
     }
 
     /// Takes a list of card types; absent or empty means all.
@@ -225,15 +254,39 @@ impl<'s> Question<'s> {
         let place = turns.waiting.try_acquire().map_err(busy)?;
         let turn = turns.running.acquire().await.map_err(Error::internal)?;
         drop(place);
-        let graph = self.graph;
+        let (graph, past) = (self.graph, self.past);
+        let known_at = past.as_ref().map(Past::known_at);
         let work = move || {
             // Held until the work is done, also when nobody waits for it any more.
             let _turn = turn;
-            Answered::to(name, || ask(&graph))
+            Answered::to(name, known_at.as_ref(), || ask(&graph))
         };
         let Answered { bytes, tag, took } = tokio::task::spawn_blocking(work).await.map_err(Error::internal)??;
-        Ok(etag::respond(headers, &tag, || with_time(bytes, took)))
+        let response = etag::respond(headers, &tag, || match took {
+            Some(took) => with_time(bytes, took),
+            None => bytes,
+        });
+        Ok(known(past.as_ref(), response))
     }
+}
+
+/// The types of a graph that the caller may see.
+fn visible_in(graph: &Graph, scope: &TypeScope) -> TypeSet {
+    match scope.names() {
+        None => TypeSet::All,
+        Some(names) => TypeSet::of(graph, names.iter().map(String::as_str)),
+    }
+}
+
+/// Takes `known_at`; what is wrong with it is said at once, because nothing else can be checked without.
+pub fn instant(fields: &mut Fields) -> Result<Option<DateTime<Utc>>> {
+    let Some(value) = fields.value("known_at") else {
+        return Ok(None);
+    };
+    let mut own = Fields::new(Map::from_iter([("known_at".to_owned(), value)]));
+    let instant = own.instant("known_at");
+    own.done()?;
+    Ok(instant)
 }
 
 fn unknown(field: &str, what: &str, name: &str, similar: Vec<String>) -> Violation {
@@ -249,26 +302,43 @@ fn unknown(field: &str, what: &str, name: &str, similar: Vec<String>) -> Violati
 struct Answered {
     bytes: Vec<u8>,
     tag: String,
-    took: Duration,
+    /// None for the past, whose answers do not say.
+    took: Option<Duration>,
 }
 
 impl Answered {
-    fn to<A: Serialize>(name: &'static str, ask: impl FnOnce() -> A) -> Result<Self> {
+    fn to<A: Serialize>(name: &'static str, past: Option<&KnownAt>, ask: impl FnOnce() -> A) -> Result<Self> {
         let _running = InFlight::enter(GRAPH_QUERIES_IN_FLIGHT);
         let started = Instant::now();
         let answer = ask();
         let took = started.elapsed();
         histogram!(GRAPH_QUERY_DURATION_SECONDS, "engine" => ENGINE, "question" => name).record(took);
-        let bytes = serde_json::to_vec(&answer).map_err(Error::internal)?;
+        let mut bytes = serde_json::to_vec(&answer).map_err(Error::internal)?;
+        if let Some(past) = past {
+            bytes = with_seal(bytes, past)?;
+        }
         let tag = etag::of(None, &bytes);
+        let took = past.is_none().then_some(took);
         Ok(Self { bytes, tag, took })
     }
+}
+
+const UNTIMED: &[u8] = b"\"execution_time_ms\":0.0";
+
+/// Puts the seal in the place of the time: the answer is the same whenever it is asked for.
+fn with_seal(mut json: Vec<u8>, past: &KnownAt) -> Result<Vec<u8>> {
+    let Some(at) = json.windows(UNTIMED.len()).rposition(|part| part == UNTIMED) else {
+        return Ok(json);
+    };
+    let mut member = b"\"known_at\":".to_vec();
+    serde_json::to_writer(&mut member, past).map_err(Error::internal)?;
+    json.splice(at..at + UNTIMED.len(), member);
+    Ok(json)
 }
 
 /// Fills in the time, which answers leave at zero so that their validators agree. Quotes within texts are escaped: what
 /// is found is the member itself, and near the end, where answers keep their metadata.
 fn with_time(mut json: Vec<u8>, took: Duration) -> Vec<u8> {
-    const UNTIMED: &[u8] = b"\"execution_time_ms\":0.0";
     let Some(at) = json.windows(UNTIMED.len()).rposition(|part| part == UNTIMED) else {
         return json;
     };

@@ -1,7 +1,7 @@
 //! `GET /graph/fan-in[/{id}]` and `/graph/fan-out[/{id}]`.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -33,6 +33,8 @@ pub struct RankingParameters {
     limit: Option<u32>,
     /// The date the landscape is looked at; default today (UTC).
     target_date: Option<NaiveDate>,
+    /// The landscape as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    known_at: Option<DateTime<Utc>>,
     /// Count cards that are not present on the date too.
     #[param(default = false)]
     include_absent: Option<bool>,
@@ -45,6 +47,8 @@ pub struct RankingParameters {
 pub struct FanParameters {
     /// The date the landscape is looked at; default today (UTC).
     target_date: Option<NaiveDate>,
+    /// The landscape as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    known_at: Option<DateTime<Utc>>,
     /// Count cards that are not present on the date too.
     #[param(default = false)]
     include_absent: Option<bool>,
@@ -60,7 +64,7 @@ pub struct FanParameters {
 #[utoipa::path(
     get, path = "/graph/fan-in", tag = "Graph", operation_id = "rank_fan_in",
     params(RankingParameters, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Cards, the largest count first", body = FanRanking, headers(("ETag" = String))), (status = 304, description = "You have it already")),
+    responses((status = 200, description = "Cards, the largest count first", body = FanRanking, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn rank_fan_in(
@@ -78,7 +82,7 @@ pub async fn rank_fan_in(
 #[utoipa::path(
     get, path = "/graph/fan-out", tag = "Graph", operation_id = "rank_fan_out",
     params(RankingParameters, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Cards, the largest count first", body = FanRanking, headers(("ETag" = String))), (status = 304, description = "You have it already")),
+    responses((status = 200, description = "Cards, the largest count first", body = FanRanking, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn rank_fan_out(
@@ -94,7 +98,7 @@ pub async fn rank_fan_out(
 #[utoipa::path(
     get, path = "/graph/fan-in/{id}", tag = "Graph", operation_id = "get_fan_in",
     params(("id" = Uuid, Path, description = "The card"), FanParameters, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "The cards that depend on it", body = FanOfCard, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such card")),
+    responses((status = 200, description = "The cards that depend on it", body = FanOfCard, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins"), (status = 404, description = "There is no such card")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn fan_in_of_card(
@@ -111,7 +115,7 @@ pub async fn fan_in_of_card(
 #[utoipa::path(
     get, path = "/graph/fan-out/{id}", tag = "Graph", operation_id = "get_fan_out",
     params(("id" = Uuid, Path, description = "The card"), FanParameters, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "The cards on which it depends", body = FanOfCard, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such card")),
+    responses((status = 200, description = "The cards on which it depends", body = FanOfCard, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins"), (status = 404, description = "There is no such card")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn fan_out_of_card(
@@ -131,7 +135,7 @@ async fn ranking(
     mut fields: Fields,
     fan: Fan,
 ) -> Result<Response> {
-    let question = Question::fresh(state, asker).await?;
+    let question = Question::of(state, asker, &mut fields).await?;
     let view = question.view(&mut fields);
     let card_type = question.card_type(&mut fields, "type");
     let limit = fields.integer("limit", 1, 1000).map_or(50, |limit| limit as usize);
@@ -152,7 +156,7 @@ async fn of_card(
     mut fields: Fields,
     fan: Fan,
 ) -> Result<Response> {
-    let question = Question::fresh(state, asker).await?;
+    let question = Question::of(state, asker, &mut fields).await?;
     let view = question.view(&mut fields);
     let limit = limit_nodes(&mut fields);
     fields.done()?;

@@ -1,7 +1,7 @@
 //! `GET /graph/impact/{id}` and `POST /graph/impact`.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -44,6 +44,8 @@ pub struct ImpactParameters {
     soft_depth: Option<u32>,
     /// The date the landscape is looked at; default today (UTC).
     target_date: Option<NaiveDate>,
+    /// The landscape as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    known_at: Option<DateTime<Utc>>,
     /// Count cards that are not present on the date too.
     #[param(default = false)]
     include_absent: Option<bool>,
@@ -81,6 +83,8 @@ pub struct ImpactBody {
     soft_depth: Option<u32>,
     /// The date the landscape is looked at; default today (UTC).
     target_date: Option<NaiveDate>,
+    /// The landscape as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    known_at: Option<DateTime<Utc>>,
     /// Count cards that are not present on the date too.
     #[schema(default = false)]
     include_absent: Option<bool>,
@@ -98,7 +102,7 @@ pub struct ImpactBody {
     get, path = "/graph/impact/{id}", tag = "Graph", operation_id = "get_impact",
     params(("id" = Uuid, Path, description = "The card that fails"), ImpactParameters,
         ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "What breaks", body = Impact, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such card")),
+    responses((status = 200, description = "What breaks", body = Impact, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins"), (status = 404, description = "There is no such card")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn impact_of_card(
@@ -108,7 +112,7 @@ pub async fn impact_of_card(
     Path(id): Path<Uuid>,
     QueryFields(mut fields, _): QueryFields<ImpactParameters>,
 ) -> Result<Response> {
-    let question = Question::fresh(&state, &asker).await?;
+    let question = Question::of(&state, &asker, &mut fields).await?;
     let view = question.view(&mut fields);
     let params = params(&mut fields);
     fields.done()?;
@@ -128,7 +132,7 @@ pub async fn impact_of_card(
     post, path = "/graph/impact", tag = "Graph", operation_id = "query_impact",
     request_body = ImpactBody,
     params(("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "What breaks", body = Impact, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such card; details.missing lists ids")),
+    responses((status = 200, description = "What breaks", body = Impact, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins"), (status = 404, description = "There is no such card; details.missing lists ids")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn impact_of_many(
@@ -138,8 +142,8 @@ pub async fn impact_of_many(
     _: NoQuery,
     JsonObject(body): JsonObject,
 ) -> Result<Response> {
-    let question = Question::fresh(&state, &asker).await?;
     let mut fields = Fields::new(body);
+    let question = Question::of(&state, &asker, &mut fields).await?;
     let named = ["ids", "at_location", "of_provider", "on_platform", "by_filter"];
     if !named.iter().any(|name| fields.is_given(name)) {
         let message = "say what fails: ids, at_location, of_provider, on_platform or by_filter";

@@ -1,7 +1,7 @@
 //! `GET /graph/spof`, `/graph/cycles`, `/graph/orphans`: what is wrong anywhere in the landscape.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -32,6 +32,8 @@ pub struct SinglePointParameters {
     limit: Option<u32>,
     /// The date the landscape is looked at; default today (UTC).
     target_date: Option<NaiveDate>,
+    /// The landscape as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    known_at: Option<DateTime<Utc>>,
     /// Count cards that are not present on the date too.
     #[param(default = false)]
     include_absent: Option<bool>,
@@ -44,7 +46,7 @@ pub struct SinglePointParameters {
 #[utoipa::path(
     get, path = "/graph/spof", tag = "Graph", operation_id = "list_single_points_of_failure",
     params(SinglePointParameters, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Single points, the worst first", body = SinglePoints, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such capability")),
+    responses((status = 200, description = "Single points, the worst first", body = SinglePoints, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins"), (status = 404, description = "There is no such capability")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn list_single_points(
@@ -53,7 +55,7 @@ pub async fn list_single_points(
     headers: HeaderMap,
     QueryFields(mut fields, _): QueryFields<SinglePointParameters>,
 ) -> Result<Response> {
-    let question = Question::fresh(&state, &asker).await?;
+    let question = Question::of(&state, &asker, &mut fields).await?;
     let view = question.view(&mut fields);
     let capability = fields.uuid("capability_id");
     let limit = fields.integer("limit", 1, 5_000).map_or(100, |limit| limit as usize);
@@ -82,6 +84,8 @@ pub struct CycleParameters {
     limit: Option<u32>,
     /// The date the landscape is looked at; default today (UTC).
     target_date: Option<NaiveDate>,
+    /// The landscape as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    known_at: Option<DateTime<Utc>>,
     /// Count cards that are not present on the date too.
     #[param(default = false)]
     include_absent: Option<bool>,
@@ -93,7 +97,7 @@ pub struct CycleParameters {
 #[utoipa::path(
     get, path = "/graph/cycles", tag = "Graph", operation_id = "list_cycles",
     params(CycleParameters, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Circles, the largest first", body = Cycles, headers(("ETag" = String))), (status = 304, description = "You have it already")),
+    responses((status = 200, description = "Circles, the largest first", body = Cycles, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn list_cycles(
@@ -102,7 +106,7 @@ pub async fn list_cycles(
     headers: HeaderMap,
     QueryFields(mut fields, _): QueryFields<CycleParameters>,
 ) -> Result<Response> {
-    let question = Question::fresh(&state, &asker).await?;
+    let question = Question::of(&state, &asker, &mut fields).await?;
     let view = question.view(&mut fields);
     let hard_only = fields.boolean("hard_only").unwrap_or(false);
     let limit = fields.integer("limit", 1, 1_000).map_or(100, |limit| limit as usize);
@@ -130,6 +134,8 @@ pub struct OrphanParameters {
     limit: Option<u32>,
     /// The date the landscape is looked at; default today (UTC).
     target_date: Option<NaiveDate>,
+    /// The landscape as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    known_at: Option<DateTime<Utc>>,
     /// Count cards that are not present on the date too.
     #[param(default = false)]
     include_absent: Option<bool>,
@@ -141,7 +147,7 @@ pub struct OrphanParameters {
 #[utoipa::path(
     get, path = "/graph/orphans", tag = "Graph", operation_id = "list_orphans",
     params(OrphanParameters, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Cards by what they lack", body = Orphans, headers(("ETag" = String))), (status = 304, description = "You have it already")),
+    responses((status = 200, description = "Cards by what they lack", body = Orphans, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn list_orphans(
@@ -150,7 +156,7 @@ pub async fn list_orphans(
     headers: HeaderMap,
     QueryFields(mut fields, _): QueryFields<OrphanParameters>,
 ) -> Result<Response> {
-    let question = Question::fresh(&state, &asker).await?;
+    let question = Question::of(&state, &asker, &mut fields).await?;
     let view = question.view(&mut fields);
     let kinds = kinds(&mut fields);
     let limit = fields.integer("limit", 1, 5_000).map_or(100, |limit| limit as usize);

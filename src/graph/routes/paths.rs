@@ -1,7 +1,7 @@
 //! `GET /graph/paths`.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -42,6 +42,8 @@ pub struct PathParameters {
     limit: Option<u32>,
     /// The date the landscape is looked at; default today (UTC).
     target_date: Option<NaiveDate>,
+    /// The landscape as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    known_at: Option<DateTime<Utc>>,
     /// Count cards that are not present on the date too.
     #[param(default = false)]
     include_absent: Option<bool>,
@@ -54,7 +56,7 @@ pub struct PathParameters {
 #[utoipa::path(
     get, path = "/graph/paths", tag = "Graph", operation_id = "list_paths",
     params(PathParameters, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Paths", body = Paths, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such card")),
+    responses((status = 200, description = "Paths", body = Paths, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins"), (status = 404, description = "There is no such card")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn list_paths(
@@ -63,7 +65,7 @@ pub async fn list_paths(
     headers: HeaderMap,
     QueryFields(mut fields, _): QueryFields<PathParameters>,
 ) -> Result<Response> {
-    let question = Question::fresh(&state, &asker).await?;
+    let question = Question::of(&state, &asker, &mut fields).await?;
     let view = question.view(&mut fields);
     let (from, to) = (end(&mut fields, "from"), end(&mut fields, "to"));
     let max_hops = fields.integer("max_hops", 1, MAX_HOPS.into()).unwrap_or(6) as u32;

@@ -1,7 +1,7 @@
 //! `POST /graph/traverse`.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -61,6 +61,8 @@ pub struct TraverseBody {
     return_filter: Option<Value>,
     /// The date the landscape is looked at; default today (UTC).
     target_date: Option<NaiveDate>,
+    /// The landscape as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
+    known_at: Option<DateTime<Utc>>,
     /// Count cards that are not present on the date too.
     #[schema(default = false)]
     include_absent: Option<bool>,
@@ -81,7 +83,7 @@ pub struct TraverseBody {
     post, path = "/graph/traverse", tag = "Graph", operation_id = "traverse_graph",
     request_body = TraverseBody,
     params(("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Nodes and links", body = Traversal, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such root")),
+    responses((status = 200, description = "Nodes and links", body = Traversal, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"), (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins"), (status = 404, description = "There is no such root")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn traverse(
@@ -91,8 +93,8 @@ pub async fn traverse(
     _: NoQuery,
     JsonObject(body): JsonObject,
 ) -> Result<Response> {
-    let question = Question::fresh(&state, &asker).await?;
     let mut fields = Fields::new(body);
+    let question = Question::of(&state, &asker, &mut fields).await?;
     let view = question.view(&mut fields);
     if fields.is_given("root_id") {
         for (with, message) in [

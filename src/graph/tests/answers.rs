@@ -346,8 +346,8 @@ fn two_dates_differ_by_what_came_went_and_changed() {
         .card("erp", |card| card.lifecycle[3] = Some(day(10)))
         .graph();
     let params = diff::Params {
-        types: TypeSet::All,
-        relations: TypeSet::All,
+        types: [TypeSet::All, TypeSet::All],
+        relations: [TypeSet::All, TypeSet::All],
         filter: None,
         limit: 100,
     };

@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod duplicate;
 mod relationships;
+mod revert;
 mod update;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -18,6 +19,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(update::put_card, update::patch_card, delete::delete_card))
         .routes(routes!(delete::restore_card))
         .routes(routes!(duplicate::duplicate_card))
+        .routes(routes!(revert::revert_card))
         .routes(routes!(bulk::bulk_cards))
         .routes(routes!(bulk::bulk_relationships))
         .routes(routes!(relationships::create_relationship))

@@ -26,7 +26,7 @@ fn check_id(fields: &mut Fields, id: Uuid) {
     }
 }
 
-fn answer(state: &AppState, status: StatusCode, row: CardRow) -> Result<Answer> {
+pub(super) fn answer(state: &AppState, status: StatusCode, row: CardRow) -> Result<Answer> {
     let version = row.version;
     Ok(Answer::json(status, &CardView::new(row, state.clock.today()))?.versioned(version))
 }

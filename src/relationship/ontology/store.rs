@@ -9,10 +9,11 @@ use uuid::Uuid;
 use super::{Cardinality, Dependent, EdgeAttribute, Ontology, RelationshipType, Strength, reference};
 use crate::{
     error::{Error, Result},
-    metamodel,
+    metamodel::{self, Metamodel},
     store::{
         Author,
         log::{self, NewChange},
+        past::Past,
     },
 };
 
@@ -82,6 +83,34 @@ pub async fn rows(conn: &mut PgConnection) -> Result<Vec<RelationshipType>> {
 pub async fn load(conn: &mut PgConnection) -> Result<Ontology> {
     let metamodel = metamodel::store::load(conn).await?;
     Ok(Ontology::new(metamodel.version(), rows(conn).await?, &metamodel))
+}
+
+/// The ontology as it was recorded, under the metamodel of then; it carries no version of its own.
+pub async fn load_at(conn: &mut PgConnection, past: &Past, metamodel: &Metamodel) -> Result<Ontology> {
+    let (snapshot, before_epoch, end_of_epoch) = past.seal.bounds();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select t.id as "id!", t.source_type as "source_type!", t.type as "kind!", t.target_types as "target_types!",
+                  t.cardinality as "cardinality!", t.acyclic as "acyclic!", t.inverse_label as "inverse_label!",
+                  t.dependent as "dependent!", t.strength,
+                  t.attributes as "attributes!: Json<BTreeMap<String, EdgeAttribute>>", t.builtin as "builtin!",
+                  t.deprecated as "deprecated!", t.position as "position!", t.version as "version!"
+           from (select distinct on (entity_id) after from changes
+                 where entity = 'relationship_type'
+                   and (position <= $2 or (position <= $3 and pg_visible_in_snapshot(tx, $1::text::pg_snapshot)))
+                 order by entity_id, changes.position desc) l
+           cross join lateral jsonb_populate_record(null::relationship_types, l.after) t where l.after is not null"#,
+        snapshot,
+        before_epoch,
+        end_of_epoch,
+    )
+    .fetch_all(conn)
+    .await?;
+    let rows = rows
+        .into_iter()
+        .map(RelationshipType::try_from)
+        .collect::<Result<_>>()?;
+    Ok(Ontology::new(0, rows, metamodel))
 }
 
 /// Whether any edge belongs to the row, archived ones included.

@@ -1,0 +1,51 @@
+-- Answers about the past. What a seal saw is put together from the change log alone: a checkpoint names the rows that were
+-- current at one seal (their positions, not what they hold), so that only what was written between it and the instant
+-- asked for needs to be looked at.
+
+create table checkpoints (
+    seal      bigint not null,
+    -- `card`, `relationship` or `score`.
+    entity    text not null,
+    part      integer not null,
+    positions bigint[] not null,
+    primary key (seal, entity, part)
+);
+
+-- How far the log had come at each checkpoint, to know when the next is due.
+create table checkpoint_marks (
+    seal       bigint primary key,
+    position   bigint not null,
+    made_at    timestamptz not null default clock_timestamp()
+);
+
+-- Changes of the metamodel are few among many; what it was at an instant is found without a checkpoint.
+create index changes_metamodel on changes (position)
+    where entity in ('card_type', 'metamodel_rule', 'relationship_type');
+
+-- States that lists of the past are answered from: rows as they were at a seal, made when first asked for and thrown away
+-- when others are asked for more. Unlogged: losing them costs making them again. A migration that changes the columns of
+-- cards or relationships drops these tables and makes them anew, so that the columns keep their order.
+create unlogged table past_states (
+    seal    bigint not null,
+    entity  text not null,
+    used_at timestamptz not null default clock_timestamp(),
+    primary key (seal, entity)
+);
+
+create unlogged table past_cards (
+    seal bigint not null,
+    like cards,
+    quality_score smallint,
+    computed      jsonb,
+    primary key (seal, id)
+);
+create index past_cards_name on past_cards (seal, name_key, id);
+create index past_cards_type on past_cards (seal, type, name_key, id);
+
+create unlogged table past_relationships (
+    seal bigint not null,
+    like relationships,
+    primary key (seal, id)
+);
+create index past_relationships_source on past_relationships (seal, source_id);
+create index past_relationships_target on past_relationships (seal, target_id);
