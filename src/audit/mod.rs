@@ -7,13 +7,17 @@
 pub mod digest;
 pub mod keys;
 pub mod sealer;
+pub mod export;
+pub mod routes;
 pub mod store;
+pub mod verify;
 
 use std::sync::{Mutex, PoisonError};
 
 use sqlx::PgConnection;
 
 pub use keys::Keys;
+pub use routes::routes;
 pub use sealer::seal_now;
 
 use crate::{config::AuditConfig, error::Result};
