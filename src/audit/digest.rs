@@ -194,9 +194,7 @@ mod tests {
             count: 1,
         };
         let seal = head.digest(&key, &rows.finish(), Some(b"the seal before"));
-        insta::assert_snapshot!(
-            [&key.id, &payload, &digest, &seal].map(hex::encode).join("\n")
-        );
+        insta::assert_snapshot!([&key.id, &payload, &digest, &seal].map(hex::encode).join("\n"));
     }
 
     #[test]

@@ -5,10 +5,10 @@
 //! together with its salt, and the chain still verifies.
 
 pub mod digest;
-pub mod keys;
-pub mod sealer;
 pub mod export;
+pub mod keys;
 pub mod routes;
+pub mod sealer;
 pub mod store;
 pub mod verify;
 

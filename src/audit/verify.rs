@@ -210,6 +210,7 @@ impl<'a> Walk<'a> {
 
     /// The seals from `first` to `last` are not there.
     pub fn missing(&mut self, first: i64, last: i64) {
+        self.close();
         let text = if first == last {
             format!("There is no seal {first}")
         } else {
@@ -318,22 +319,40 @@ impl<'a> Walk<'a> {
             };
             let (number, count, found) = (head.number, head.count, open.count);
             let (kind, text) = if holds(&counted, &stored) {
-                (Kind::SealChanged, format!("It says {count} rows and was recorded over {found}"))
+                (
+                    Kind::SealChanged,
+                    format!("It says {count} rows and was recorded over {found}"),
+                )
             } else if found < count {
                 let gone = count - found;
-                (Kind::RowRemoved, format!("{gone} of its {count} rows are gone together with their digests"))
+                (
+                    Kind::RowRemoved,
+                    format!("{gone} of its {count} rows are gone together with their digests"),
+                )
             } else if found > count {
                 let more = found - count;
                 (Kind::RowInserted, format!("{more} rows were added to its {count}"))
             } else {
-                (Kind::SealChanged, "Its digest is not that of what it says and covers".to_owned())
+                (
+                    Kind::SealChanged,
+                    "Its digest is not that of what it says and covers".to_owned(),
+                )
             };
             candidates.push(Some(head.digest(key, &computed, first.as_deref())));
             self.find(kind, Some(number), None, text);
         } else if unknown && open.count != head.count {
             let (number, count, found) = (head.number, head.count, open.count);
-            let kind = if found < count { Kind::RowRemoved } else { Kind::RowInserted };
-            self.find(kind, Some(number), None, format!("It was recorded over {count} rows; there are {found}"));
+            let kind = if found < count {
+                Kind::RowRemoved
+            } else {
+                Kind::RowInserted
+            };
+            self.find(
+                kind,
+                Some(number),
+                None,
+                format!("It was recorded over {count} rows; there are {found}"),
+            );
         }
         self.previous = candidates;
     }
@@ -347,7 +366,10 @@ impl<'a> Walk<'a> {
             let Some(row) = &stored.row else { continue };
             let whole = |content: &Row| {
                 content.digest(key, *seal, &stored.payload) == stored.digest
-                    && stored.salt.as_ref().is_none_or(|salt| content.payload.digest(salt) == stored.payload)
+                    && stored
+                        .salt
+                        .as_ref()
+                        .is_none_or(|salt| content.payload.digest(salt) == stored.payload)
             };
             let columns_hold = row.digest(key, *seal, &stored.payload) == stored.digest;
             // Whose content stands elsewhere? That of which, put back here, this row would be whole.
@@ -381,6 +403,7 @@ impl<'a> Walk<'a> {
             };
             self.find(kind, Some(*seal), Some(stored.position), text);
         }
-        self.findings.sort_by_key(|finding| (finding.seal, finding.position, finding.kind));
+        self.findings
+            .sort_by_key(|finding| (finding.seal, finding.position, finding.kind));
     }
 }

@@ -170,12 +170,17 @@ fn tell(report: &verify::Report) -> Result<()> {
     let verify::Report {
         seals, rows, blanked, ..
     } = report;
-    say(&format!("{seals} seals over {rows} rows compared, {blanked} of them blanked"))?;
+    say(&format!(
+        "{seals} seals over {rows} rows compared, {blanked} of them blanked"
+    ))?;
     if let Some(unsealed) = report.unsealed.filter(|unsealed| *unsealed > 0) {
         say(&format!("{unsealed} rows are not sealed yet"))?;
     }
     if let Some(newest) = &report.newest {
-        say(&format!("newest seal: {}:{} of {}", newest.number, newest.digest, newest.recorded_at))?;
+        say(&format!(
+            "newest seal: {}:{} of {}",
+            newest.number, newest.digest, newest.recorded_at
+        ))?;
     }
     for finding in &report.findings {
         let at = |name: &str, number: Option<i64>| number.map(|n| format!(" {name} {n}")).unwrap_or_default();
@@ -190,7 +195,10 @@ fn tell(report: &verify::Report) -> Result<()> {
     let more = if report.truncated { " and more" } else { "" };
     Err(Error::new(
         Code::UnprocessableEntity,
-        format!("{}{more} findings: the audit trail is not as it was sealed", report.findings.len()),
+        format!(
+            "{}{more} findings: the audit trail is not as it was sealed",
+            report.findings.len()
+        ),
     ))
 }
 

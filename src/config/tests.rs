@@ -458,6 +458,9 @@ fn production_is_warned_of_a_log_that_the_application_could_alter() {
     assert_eq!(warnings("development", &[same]), Vec::<String>::new());
     let told = warnings("production", &[same]);
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told.iter().any(|w| w.starts_with("DATABASE_MIGRATE_URL has the role of DATABASE_URL")));
+    assert!(
+        told.iter()
+            .any(|w| w.starts_with("DATABASE_MIGRATE_URL has the role of DATABASE_URL"))
+    );
     assert!(told.iter().any(|w| w.starts_with("AUDIT_KEY is not set")));
 }

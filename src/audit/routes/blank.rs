@@ -119,7 +119,10 @@ pub async fn blank_change(
                     return Err(Error::new(Code::UnprocessableEntity, text));
                 }
                 if !sealed {
-                    return Err(Error::new(Code::UnprocessableEntity, "No seal covers this row: see /audit/verify"));
+                    return Err(Error::new(
+                        Code::UnprocessableEntity,
+                        "No seal covers this row: see /audit/verify",
+                    ));
                 }
                 let done = blank::blank(conn, author, subject, &[position]).await?;
                 Answer::json(StatusCode::OK, &BlankReport::from(done))

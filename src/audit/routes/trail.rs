@@ -51,7 +51,9 @@ pub async fn list_audit(
     let trail = filter.check(caller.visible())?;
     let mut conn = state.db.acquire().await?;
     let (entries, total) = trail.page(&mut conn, &request).await?;
-    let page = Page::build(entries, &request, total, &uri, |entry| trail.cursor_after(entry.position));
+    let page = Page::build(entries, &request, total, &uri, |entry| {
+        trail.cursor_after(entry.position)
+    });
     validated(&headers, None, &page)
 }
 
@@ -106,7 +108,10 @@ pub async fn export_audit(
     };
     let (kind, name) = match format {
         Format::Lines => ("application/x-ndjson", "attachment; filename=\"audit.ndjson\""),
-        Format::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"audit.csv\""),
+        Format::Csv => (
+            "text/csv; charset=utf-8; header=present",
+            "attachment; filename=\"audit.csv\"",
+        ),
     };
     // The first piece is read before the answer begins, so that what cannot be read is an error and no empty file.
     let Some((first, rest)) = reading.piece(true).await? else {

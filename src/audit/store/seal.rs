@@ -47,10 +47,10 @@ pub async fn close(conn: &mut PgConnection, key: &Key) -> Result<Option<(Seal, N
     let mut positions = Positions::open(conn, &condition).await?;
     let mut batch = positions.next(conn).await?;
     if batch.is_empty() {
+        positions.close(conn).await?;
         return Ok(None);
     }
     let number = end.as_ref().map_or(1, |end| end.number + 1);
-    let snapshot = positions.snapshot.clone();
     let mut digests = RowsDigest::default();
     let mut count = 0;
     while !batch.is_empty() {
@@ -59,6 +59,7 @@ pub async fn close(conn: &mut PgConnection, key: &Key) -> Result<Option<(Seal, N
         cover(conn, key, number, &rows, &mut digests).await?;
         batch = positions.next(conn).await?;
     }
+    let snapshot = positions.close(conn).await?;
     // From here to the commit readers of this very moment wait: what they are told must stay true.
     sqlx::query("select pg_advisory_xact_lock(hashtextextended('archzero.recording', 0))")
         .execute(&mut *conn)
@@ -217,6 +218,12 @@ impl Positions {
             self.snapshot = first.try_get(1)?;
         }
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// Ends the reading; the snapshot it was made in.
+    async fn close(self, conn: &mut PgConnection) -> Result<String> {
+        sqlx::query("close unsealed").persistent(false).execute(conn).await?;
+        Ok(self.snapshot)
     }
 }
 

@@ -222,12 +222,21 @@ impl Trail {
         );
         self.push_conditions(&mut sql);
         if let Some(after) = after {
-            sql.push(if self.ascending { " and c.position > " } else { " and c.position < " })
-                .push_bind(after);
+            sql.push(if self.ascending {
+                " and c.position > "
+            } else {
+                " and c.position < "
+            })
+            .push_bind(after);
         }
-        sql.push(if self.ascending { " order by c.position" } else { " order by c.position desc" });
+        sql.push(if self.ascending {
+            " order by c.position"
+        } else {
+            " order by c.position desc"
+        });
         sql.push(" limit ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        sql.push(" offset ").push_bind(i64::try_from(offset).unwrap_or(i64::MAX));
+        sql.push(" offset ")
+            .push_bind(i64::try_from(offset).unwrap_or(i64::MAX));
         sql.push(
             ") select page.*, d.seal, s.recorded_at from page left join change_digests d using (position) \
              left join seals s on s.number = d.seal order by page.position",
@@ -268,7 +277,10 @@ impl Trail {
         if let Some(id) = &filter.request_id {
             sql.push(" and c.request_id = ").push_bind(id.clone());
         }
-        for (condition, instant) in [(" and c.occurred_at >= ", filter.since), (" and c.occurred_at < ", filter.until)] {
+        for (condition, instant) in [
+            (" and c.occurred_at >= ", filter.since),
+            (" and c.occurred_at < ", filter.until),
+        ] {
             if let Some(instant) = instant {
                 sql.push(condition).push_bind(instant);
             }
@@ -286,7 +298,11 @@ impl Trail {
             sql.push(" and c.reason ilike ").push_bind(format!("%{pattern}%"));
         }
         if let Some(blanked) = filter.blanked {
-            sql.push(if blanked { " and c.blanked_by is not null" } else { " and c.blanked_by is null" });
+            sql.push(if blanked {
+                " and c.blanked_by is not null"
+            } else {
+                " and c.blanked_by is null"
+            });
         }
         if let Some(names) = self.visible.names() {
             let names: Vec<String> = names.iter().cloned().collect();

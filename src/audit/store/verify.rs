@@ -33,7 +33,12 @@ pub async fn run(conn: &mut PgConnection, keys: &Keys, request: &Request) -> Res
         walk.missing(from - 1, from - 1);
     }
     if let Some(beyond) = request.to.filter(|to| *to > last) {
-        walk.find(Kind::CutOff, Some(beyond), None, format!("There is no such seal; the last one is {last}"));
+        walk.find(
+            Kind::CutOff,
+            Some(beyond),
+            None,
+            format!("There is no such seal; the last one is {last}"),
+        );
     }
     for (number, expected) in &request.expected {
         match digest(conn, *number).await? {

@@ -2,8 +2,9 @@
 
 use archzero::{
     audit::{
-        self, Keys, seal_now,
+        self, Keys,
         keys::Key,
+        seal_now,
         verify::{Kind, Report, Request},
     },
     auth::Role,
@@ -19,6 +20,8 @@ struct Log {
     conn: PgConnection,
     /// The positions of each seal's rows.
     sealed: Vec<Vec<i64>>,
+    /// The row of each seal that tells of a changed card.
+    updated: Vec<i64>,
     /// A position that was drawn and never used.
     gap: i64,
 }
@@ -30,12 +33,18 @@ async fn log() -> Log {
     for n in 0..4 {
         let id = editor.card("Interface", &format!("I{n}")).await;
         editor
-            .patch(&format!("/cards/{id}"), json!({"description": "d", "change_reason": "because"}))
+            .patch(
+                &format!("/cards/{id}"),
+                json!({"description": "d", "change_reason": "because"}),
+            )
             .await
             .expect(200);
         editor.card("Interface", &format!("J{n}")).await;
         if n == 1 {
-            gap = sqlx::query_scalar("select nextval('changes_position_seq')").fetch_one(app.db()).await.unwrap();
+            gap = sqlx::query_scalar("select nextval('changes_position_seq')")
+                .fetch_one(app.db())
+                .await
+                .unwrap();
         }
         editor.card("Interface", &format!("K{n}")).await;
         assert_eq!(seal_now(&app.state).await.unwrap().unwrap().number, n + 1);
@@ -44,20 +53,36 @@ async fn log() -> Log {
         .fetch_all(app.db())
         .await
         .unwrap();
-    let sealed = (1..=4).map(|seal| rows.iter().filter(|(s, _)| *s == seal).map(|(_, p)| *p).collect()).collect();
+    let sealed = (1..=4)
+        .map(|seal| rows.iter().filter(|(s, _)| *s == seal).map(|(_, p)| *p).collect())
+        .collect();
+    let updated: Vec<i64> = sqlx::query_scalar(
+        "select position from changes where entity = 'card' and action = 'updated' and before is not null order by 1",
+    )
+    .fetch_all(app.db())
+    .await
+    .unwrap();
+    assert_eq!(updated.len(), 4);
     let conn = PgConnection::connect(&app.url).await.unwrap();
-    Log { app, conn, sealed, gap }
+    Log {
+        app,
+        conn,
+        sealed,
+        updated,
+        gap,
+    }
 }
 
 impl Log {
-    /// The third row of a seal: that of a changed card.
     fn row(&self, seal: usize) -> i64 {
-        self.sealed[seal - 1][2]
+        self.updated[seal - 1]
     }
 
     async fn tampered(&mut self, statements: &[String]) -> PgTransaction<'_> {
         let mut tx = self.conn.begin().await.unwrap();
-        tx.execute("set local session_replication_role = replica").await.unwrap();
+        tx.execute("set local session_replication_role = replica")
+            .await
+            .unwrap();
         for statement in statements {
             let done = tx.execute(sqlx::AssertSqlSafe(statement.clone())).await.unwrap();
             assert!(done.rows_affected() > 0, "nothing was altered: {statement}");
@@ -92,16 +117,40 @@ async fn an_untouched_log_verifies_in_whole_and_in_parts() {
     let whole = log.verify(&[], Request::default()).await;
     assert!(whole.ok && whole.complete, "{whole:?}");
     assert_eq!((whole.seals, whole.rows, whole.blanked), (4, rows as u64, 0));
-    assert_eq!((whole.verified_from, whole.verified_up_to, whole.next), (1, Some(4), None));
+    assert_eq!(
+        (whole.verified_from, whole.verified_up_to, whole.next),
+        (1, Some(4), None)
+    );
     assert_eq!(whole.unsealed, Some(0));
-    let part = log.verify(&[], Request { from: Some(2), to: Some(3), ..Request::default() }).await;
+    let part = log
+        .verify(
+            &[],
+            Request {
+                from: Some(2),
+                to: Some(3),
+                ..Request::default()
+            },
+        )
+        .await;
     assert!(part.ok && part.complete, "{part:?}");
-    assert_eq!((part.seals, part.verified_from, part.verified_up_to, part.unsealed), (2, 2, Some(3), None));
+    assert_eq!(
+        (part.seals, part.verified_from, part.verified_up_to, part.unsealed),
+        (2, 2, Some(3), None)
+    );
     // With no time at all each call compares one seal and says where to go on.
     let deadline = Some(std::time::Instant::now());
     let mut from = Some(1);
     for number in 1..=4 {
-        let step = log.verify(&[], Request { from, deadline, ..Request::default() }).await;
+        let step = log
+            .verify(
+                &[],
+                Request {
+                    from,
+                    deadline,
+                    ..Request::default()
+                },
+            )
+            .await;
         assert!(step.ok, "{step:?}");
         assert_eq!((step.verified_up_to, step.complete), (Some(number), number == 4));
         from = step.next;
@@ -123,28 +172,49 @@ async fn altered_rows_are_found_where_they_stand() {
         "request_id = null",
         "tx = '3'",
     ] {
-        let found = log.found(&sql(format!("update changes set {assignment} where position = {p}"))).await;
+        let found = log
+            .found(&sql(format!("update changes set {assignment} where position = {p}")))
+            .await;
         assert_eq!(found, changed, "{assignment}");
     }
-    let found = log.found(&sql(format!("update change_digests set digest = payload where position = {p}"))).await;
+    let found = log
+        .found(&sql(format!(
+            "update change_digests set digest = payload where position = {p}"
+        )))
+        .await;
     assert_eq!(found, [(Kind::RowChanged, Some(2), Some(p))], "its digest");
-    let found = log.found(&sql(format!("update changes set after = '{{}}' where position in ({p}, {q})"))).await;
-    assert_eq!(found, [(Kind::RowChanged, Some(2), Some(p)), (Kind::RowChanged, Some(3), Some(q))]);
+    let found = log
+        .found(&sql(format!(
+            "update changes set after = '{{}}' where position in ({p}, {q})"
+        )))
+        .await;
+    assert_eq!(
+        found,
+        [
+            (Kind::RowChanged, Some(2), Some(p)),
+            (Kind::RowChanged, Some(3), Some(q))
+        ]
+    );
 }
 
 #[tokio::test]
 async fn removed_rows_are_found() {
     let mut log = log().await;
     let p = log.row(2);
-    let found = log.found(&sql(format!("delete from changes where position = {p}"))).await;
+    let found = log
+        .found(&sql(format!("delete from changes where position = {p}")))
+        .await;
     assert_eq!(found, [(Kind::RowRemoved, Some(2), Some(p))]);
     let traceless = ["changes", "change_digests"].map(|table| format!("delete from {table} where position = {p}"));
     assert_eq!(log.found(&traceless).await, [(Kind::RowRemoved, Some(2), None)]);
     let last = log.sealed[3].clone();
-    let found = log.found(&sql(format!("delete from changes where position >= {}", last[0]))).await;
+    let found = log
+        .found(&sql(format!("delete from changes where position >= {}", last[0])))
+        .await;
     let expected: Vec<_> = last.iter().map(|p| (Kind::RowRemoved, Some(4), Some(*p))).collect();
     assert_eq!(found, expected, "the tail");
-    let traceless = ["changes", "change_digests"].map(|table| format!("delete from {table} where position >= {}", last[0]));
+    let traceless =
+        ["changes", "change_digests"].map(|table| format!("delete from {table} where position >= {}", last[0]));
     assert_eq!(log.found(&traceless).await, [(Kind::RowRemoved, Some(4), None)]);
 }
 
@@ -167,9 +237,17 @@ async fn inserted_rows_are_found() {
         .unwrap();
     assert!(audit::store::seal::close(&mut tx, &key).await.unwrap().is_none());
     tx.rollback().await.unwrap();
-    let forged = format!("insert into change_digests select {gap}, 2, salt, payload, digest from change_digests where position = {p}");
+    let forged = format!(
+        "insert into change_digests select {gap}, 2, salt, payload, digest from change_digests where position = {p}"
+    );
     let found = log.found(&[insert, forged]).await;
-    assert_eq!(found, [(Kind::RowInserted, Some(2), None), (Kind::RowChanged, Some(2), Some(gap))]);
+    assert_eq!(
+        found,
+        [
+            (Kind::RowInserted, Some(2), None),
+            (Kind::RowChanged, Some(2), Some(gap))
+        ]
+    );
 }
 
 #[tokio::test]
@@ -182,18 +260,25 @@ async fn reordered_rows_are_found() {
              where a.position in ({p}, {q})"
         ))
     };
-    let both = [(Kind::RowReordered, Some(2), Some(p)), (Kind::RowReordered, Some(3), Some(q))];
-    let all = "tx, occurred_at, actor_id, request_id, reason, entity, entity_id, entity_type, action, version, before, after";
+    let both = [
+        (Kind::RowReordered, Some(2), Some(p)),
+        (Kind::RowReordered, Some(3), Some(q)),
+    ];
+    let all =
+        "tx, occurred_at, actor_id, request_id, reason, entity, entity_id, entity_type, action, version, before, after";
     assert_eq!(log.found(&swap(all)).await, both);
     assert_eq!(log.found(&swap("before, after")).await, both, "only what they say");
-    let (p, q) = (log.sealed[1][2], log.sealed[1][3]);
+    let (p, q) = (log.sealed[1][1], log.sealed[1][2]);
     let within = sql(format!(
         "update changes a set ({all}) = (select {all} from changes b where b.position = case a.position when {p} then {q} else {p} end)
          where a.position in ({p}, {q})"
     ));
     assert_eq!(
         log.found(&within).await,
-        [(Kind::RowReordered, Some(2), Some(p)), (Kind::RowReordered, Some(2), Some(q))]
+        [
+            (Kind::RowReordered, Some(2), Some(p)),
+            (Kind::RowReordered, Some(2), Some(q))
+        ]
     );
 }
 
@@ -208,18 +293,35 @@ async fn altered_seals_are_found_and_accuse_no_other() {
         "snapshot = '3:3:'",
         "digest = sha256(digest)",
     ] {
-        let found = log.found(&sql(format!("update seals set {assignment} where number = 2"))).await;
+        let found = log
+            .found(&sql(format!("update seals set {assignment} where number = 2")))
+            .await;
         assert_eq!(found, [(Kind::SealChanged, Some(2), None)], "{assignment}");
     }
-    let found = log.found(&sql("update seals set key_id = 'another' where number = 2")).await;
+    let found = log
+        .found(&sql("update seals set key_id = 'another' where number = 2"))
+        .await;
     assert_eq!(found, [(Kind::WrongKey, Some(2), None)]);
-    assert_eq!(log.found(&sql("delete from seals where number = 2")).await, [(Kind::SealRemoved, Some(2), None)]);
-    assert_eq!(log.found(&sql("delete from seals where number = 1")).await, [(Kind::SealRemoved, Some(1), None)]);
+    assert_eq!(
+        log.found(&sql("delete from seals where number = 2")).await,
+        [(Kind::SealRemoved, Some(2), None)]
+    );
+    assert_eq!(
+        log.found(&sql("delete from seals where number = 1")).await,
+        [(Kind::SealRemoved, Some(1), None)]
+    );
     let found = log.found(&sql("update seals set number = 9 where number = 4")).await;
     assert_eq!(found[0], (Kind::SealRemoved, Some(4), None), "{found:?}");
-    let swapped = ["update seals set number = -2 where number = 2", "update seals set number = 2 where number = 3", "update seals set number = 3 where number = -2"];
+    let swapped = [
+        "update seals set number = -2 where number = 2",
+        "update seals set number = 2 where number = 3",
+        "update seals set number = 3 where number = -2",
+    ];
     let found = log.found(&swapped.map(str::to_owned)).await;
-    assert!(found.iter().any(|f| f.1 == Some(2)) && found.iter().any(|f| f.1 == Some(3)), "{found:?}");
+    assert!(
+        found.iter().any(|f| f.1 == Some(2)) && found.iter().any(|f| f.1 == Some(3)),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]
@@ -227,7 +329,10 @@ async fn a_cut_tail_is_found_by_who_saw_the_seal() {
     let mut log = log().await;
     let last = log.verify(&[], Request::default()).await.newest.unwrap();
     let expected = vec![(last.number, hex::decode(&last.digest).unwrap())];
-    let request = || Request { expected: expected.clone(), ..Request::default() };
+    let request = || Request {
+        expected: expected.clone(),
+        ..Request::default()
+    };
     assert!(log.verify(&[], request()).await.ok);
     let found = log.found(&sql("delete from seals where number = 4")).await;
     assert_eq!(found, [(Kind::CutOff, Some(4), None)], "what it covered is still there");
@@ -239,8 +344,14 @@ async fn a_cut_tail_is_found_by_who_saw_the_seal() {
     ];
     let report = log.verify(&cut, request()).await;
     assert_eq!(report.findings.len(), 1, "{report:?}");
-    assert_eq!((report.findings[0].kind, report.findings[0].seal), (Kind::CutOff, Some(4)));
-    let up_to = Request { to: Some(4), ..Request::default() };
+    assert_eq!(
+        (report.findings[0].kind, report.findings[0].seal),
+        (Kind::CutOff, Some(4))
+    );
+    let up_to = Request {
+        to: Some(4),
+        ..Request::default()
+    };
     assert_eq!(log.verify(&cut, up_to).await.findings[0].kind, Kind::CutOff);
     let all = ["changes", "change_digests", "seals"].map(|table| format!("delete from {table}"));
     assert_eq!(log.verify(&all, request()).await.findings[0].kind, Kind::CutOff);
@@ -252,7 +363,11 @@ async fn a_cut_tail_is_found_by_who_saw_the_seal() {
     }
     let auditor = log.app.login(Role::Auditor).await;
     let report = auditor.get("/audit/verify").await.expect(200).body;
-    assert_eq!((&report["ok"], &report["findings"][0]["kind"]), (&json!(false), &json!("cut_off")), "{report}");
+    assert_eq!(
+        (&report["ok"], &report["findings"][0]["kind"]),
+        (&json!(false), &json!("cut_off")),
+        "{report}"
+    );
 }
 
 #[tokio::test]
@@ -260,7 +375,12 @@ async fn payloads_blanked_without_the_log_knowing_are_found() {
     let mut log = log().await;
     let p = log.row(2);
     let salt = format!("update change_digests set salt = null where position = {p}");
-    for more in ["", ", blanked_by = 1", ", blanked_by = position", ", blanked_by = 999999"] {
+    for more in [
+        "",
+        ", blanked_by = 1",
+        ", blanked_by = position",
+        ", blanked_by = 999999",
+    ] {
         let gone = format!("update changes set reason = null, before = null, after = null{more} where position = {p}");
         let found = log.found(&[gone, salt.clone()]).await;
         assert_eq!(found, [(Kind::RowBlanked, Some(2), Some(p))], "{more}");
@@ -271,15 +391,22 @@ async fn payloads_blanked_without_the_log_knowing_are_found() {
 async fn a_wrong_key_is_told_as_such() {
     let mut log = log().await;
     let wrong = Keys::new(&"another key".to_owned().into(), &[]);
-    let report = audit::store::verify::run(&mut log.conn, &wrong, &Request::default()).await.unwrap();
+    let report = audit::store::verify::run(&mut log.conn, &wrong, &Request::default())
+        .await
+        .unwrap();
     assert_eq!(report.findings.len(), 1, "{report:?}");
     assert_eq!(report.findings[0].kind, Kind::WrongKey);
     // Whoever seals the log anew needs the key.
     let everything = ["delete from change_digests", "delete from seals"].map(str::to_owned);
     let keys = log.app.state.audit.keys.clone();
     let mut tx = log.tampered(&everything).await;
-    audit::store::seal::close(&mut tx, &Key::new("a forger's key")).await.unwrap().unwrap();
-    let report = audit::store::verify::run(&mut tx, &keys, &Request::default()).await.unwrap();
+    audit::store::seal::close(&mut tx, &Key::new("a forger's key"))
+        .await
+        .unwrap()
+        .unwrap();
+    let report = audit::store::verify::run(&mut tx, &keys, &Request::default())
+        .await
+        .unwrap();
     assert_eq!(report.findings[0].kind, Kind::WrongKey, "{report:?}");
     tx.rollback().await.unwrap();
 }
@@ -313,7 +440,9 @@ async fn no_value_can_be_altered_unseen() {
                 "seals" => format!("number = {seal}"),
                 _ => format!("position = {}", log.row(seal)),
             };
-            let found = log.found(&sql(format!("update {table} set {column} = {other} where {which}"))).await;
+            let found = log
+                .found(&sql(format!("update {table} set {column} = {other} where {which}")))
+                .await;
             assert!(!found.is_empty(), "{table}.{column} of seal {seal}");
         }
     }
