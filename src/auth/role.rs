@@ -220,6 +220,7 @@ pub mod right {
         Delete,
         ManageMetamodel,
         ManageUsers,
-        ManageIntegrations
+        ManageIntegrations,
+        ReadAudit
     );
 }

@@ -43,6 +43,12 @@ pub const JOBS_RUNNING: &str = "jobs_running";
 pub const JOBS_OLDEST_READY_SECONDS: &str = "jobs_oldest_ready_seconds";
 /// Seconds that a worker spent on a job at a stretch, by `kind`.
 pub const JOB_DURATION_SECONDS: &str = "job_duration_seconds";
+/// The number of the newest seal of the change log; kept elsewhere, it betrays a log that was cut off.
+pub const AUDIT_SEAL_NUMBER: &str = "audit_seal_number";
+/// Seconds since the newest seal was recorded.
+pub const AUDIT_SEAL_AGE_SECONDS: &str = "audit_seal_age_seconds";
+/// Verifications of the change log that found something wrong.
+pub const AUDIT_VERIFY_FAILURES_TOTAL: &str = "audit_verify_failures_total";
 /// Always 1; its `version` says which program this is.
 pub const BUILD_INFO: &str = "build_info";
 
@@ -80,7 +86,7 @@ const QUERY_BUCKETS: [f64; 14] = [
 /// For jobs, which take from a moment to an hour.
 const JOB_BUCKETS: [f64; 10] = [0.01, 0.05, 0.2, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0];
 
-const METRICS: [Metric; 20] = [
+const METRICS: [Metric; 23] = [
     metric(HTTP_REQUESTS_TOTAL, Kind::Counter, Unit::Count, "Requests answered."),
     metric(
         HTTP_REQUEST_DURATION_SECONDS,
@@ -169,6 +175,24 @@ const METRICS: [Metric; 20] = [
         Kind::Histogram(&JOB_BUCKETS),
         Unit::Seconds,
         "Time that a worker spent on a job at a stretch.",
+    ),
+    metric(
+        AUDIT_SEAL_NUMBER,
+        Kind::Gauge,
+        Unit::Count,
+        "Number of the newest seal of the change log.",
+    ),
+    metric(
+        AUDIT_SEAL_AGE_SECONDS,
+        Kind::Gauge,
+        Unit::Seconds,
+        "Time since the newest seal was recorded.",
+    ),
+    metric(
+        AUDIT_VERIFY_FAILURES_TOTAL,
+        Kind::Counter,
+        Unit::Count,
+        "Verifications of the change log that found something wrong.",
     ),
     metric(BUILD_INFO, Kind::Gauge, Unit::Count, "The program; always 1."),
 ];

@@ -135,6 +135,7 @@ async fn every_route_with_every_role() {
         "manage_integrations",
         "manage_metamodel",
         "manage_users",
+        "read_audit",
     ]
     .map(str::to_owned)
     .into();
