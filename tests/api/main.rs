@@ -42,3 +42,4 @@ mod probe;
 mod relationship_changes;
 mod relationships;
 mod seed;
+mod visibility;
