@@ -89,44 +89,47 @@ async fn every_operation_says_what_it_demands() {
     }
 }
 
+/// Tries every operation as somebody with these permissions; the permissions for want of which any was refused.
+async fn walk(app: &TestApp, token: &str, who: &str, permissions: &[String]) -> BTreeSet<String> {
+    let mut refused = BTreeSet::new();
+    for operation in operations() {
+        // Logging out ends the session this walk needs.
+        if operation.path.ends_with("/auth/logout")
+            || operation.path.ends_with("/auth/sessions") && operation.method == Method::DELETE
+        {
+            continue;
+        }
+        let (status, body) = status(app, &operation, Some(token)).await;
+        let allowed = permission(&operation.permission).is_none_or(|p| permissions.iter().any(|name| name == p.name()));
+        let what = format!("{} {} as {who}: {status} {body}", operation.method, operation.path);
+        if allowed {
+            assert!(
+                status != 403 && !(status == 401 && operation.permission != "public"),
+                "{what}"
+            );
+            assert!(status < 500, "{what}");
+        } else {
+            assert_eq!(status, 403, "{what}");
+            assert_eq!(body["error"]["code"], "INSUFFICIENT_PERMISSIONS", "{what}");
+            assert_eq!(
+                body["error"]["details"]["required_permission"],
+                operation.permission.as_str(),
+                "{what}"
+            );
+            refused.insert(operation.permission.clone());
+        }
+    }
+    refused
+}
+
 #[tokio::test]
 async fn every_route_with_every_role() {
     let app = TestApp::start().await;
     let mut refused = BTreeSet::new();
     for role in Role::ALL {
         let token = app.login(role).await.token.unwrap();
-        for operation in operations() {
-            // Logging out ends the session this walk needs.
-            if operation.path.ends_with("/auth/logout")
-                || operation.path.ends_with("/auth/sessions") && operation.method == Method::DELETE
-            {
-                continue;
-            }
-            let (status, body) = status(&app, &operation, Some(&token)).await;
-            let allowed = permission(&operation.permission).is_none_or(|p| role.permissions().contains(&p));
-            let what = format!(
-                "{} {} as {}: {status} {body}",
-                operation.method,
-                operation.path,
-                role.name()
-            );
-            if allowed {
-                assert!(
-                    status != 403 && !(status == 401 && operation.permission != "public"),
-                    "{what}"
-                );
-                assert!(status < 500, "{what}");
-            } else {
-                assert_eq!(status, 403, "{what}");
-                assert_eq!(body["error"]["code"], "INSUFFICIENT_PERMISSIONS", "{what}");
-                assert_eq!(
-                    body["error"]["details"]["required_permission"],
-                    operation.permission.as_str(),
-                    "{what}"
-                );
-                refused.insert(operation.permission.clone());
-            }
-        }
+        let permissions: Vec<String> = role.permissions().iter().map(|p| p.name().to_owned()).collect();
+        refused.extend(walk(&app, &token, role.name(), &permissions).await);
     }
     let expected: BTreeSet<String> = [
         "create",
@@ -140,6 +143,33 @@ async fn every_route_with_every_role() {
     .map(str::to_owned)
     .into();
     assert_eq!(refused, expected);
+}
+
+/// A role of the installation's own carries a permission when it holds for any card type, and those it names, no others.
+#[tokio::test]
+async fn every_route_with_roles_of_ones_own() {
+    let app = TestApp::start().await;
+    for (role, permissions) in [
+        (json!({"view": []}), vec![]),
+        (json!({"view": ["Application"]}), vec!["view"]),
+        (json!({"view": ["*"], "edit": ["Application"]}), vec!["view", "edit"]),
+        (
+            json!({"view": ["Application"], "create": ["Application"], "delete": ["Application"]}),
+            vec!["view", "create", "delete"],
+        ),
+        (json!({"view": [], "manage_users": true}), vec!["manage_users"]),
+        (json!({"view": [], "manage_metamodel": true}), vec!["manage_metamodel"]),
+        (
+            json!({"view": [], "manage_governance": true, "read_audit": true, "manage_integrations": true}),
+            vec!["manage_governance", "read_audit", "manage_integrations"],
+        ),
+    ] {
+        let caller = app.login_with_role(role.clone()).await;
+        let me = caller.get("/auth/me").await.expect(200);
+        assert_eq!(me.body["permissions"], json!(permissions), "{role}");
+        let permissions: Vec<String> = permissions.into_iter().map(str::to_owned).collect();
+        walk(&app, &caller.token.unwrap(), &role.to_string(), &permissions).await;
+    }
 }
 
 #[tokio::test]

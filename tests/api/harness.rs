@@ -108,7 +108,16 @@ async fn sweep(admin: &mut PgConnection) {
 
 /// A new database with the schema and the reference data; its URL.
 pub async fn database() -> String {
-    let template = template().await;
+    copy_of(template().await).await
+}
+
+/// A copy of the database at this URL, to which nobody may be connected; its URL.
+pub async fn copy(url: &str) -> String {
+    let name = url.split('?').next().unwrap().rsplit('/').next().unwrap();
+    copy_of(name).await
+}
+
+async fn copy_of(template: &str) -> String {
     let name = format!(
         "archzero_test_{}_{}",
         std::process::id(),

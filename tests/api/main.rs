@@ -45,3 +45,4 @@ mod relationships;
 mod search;
 mod seed;
 mod time;
+mod visibility;

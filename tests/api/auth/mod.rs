@@ -6,6 +6,7 @@ mod login;
 mod program;
 mod refresh;
 mod rights;
+mod roles;
 mod sessions;
 mod users;
 

@@ -1,6 +1,7 @@
 //! Making, changing and deleting roles.
 
 use axum::{extract::State, http::StatusCode};
+use chrono::SubsecRound;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -62,7 +63,7 @@ pub async fn create_role(
     JsonObject(body): JsonObject,
 ) -> Result<Answer> {
     let sent = Value::Object(body.clone());
-    let now = state.clock.now();
+    let now = state.clock.now().trunc_subsecs(6);
     let nothing = CustomRole {
         id: Uuid::now_v7(),
         name: RoleName::new(""),
@@ -128,7 +129,7 @@ pub async fn update_role(
         return Err(fixed(role));
     }
     let sent = Value::Object(body.clone());
-    let now = state.clock.now();
+    let now = state.clock.now().trunc_subsecs(6);
     let (app, caller, author, patch) = (&state, &caller, &write.author(None), &body);
     let work = write.run(&state, &sent, |conn, _| {
         Box::pin(async move {
