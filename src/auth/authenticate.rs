@@ -228,9 +228,15 @@ mod tests {
         assert_eq!(of(&[("x-api-key", "az_abc")]), "key az_abc");
         assert_eq!(of(&[("x-api-key", " abc ")]), "key abc");
         assert_eq!(of(&[("x-api-key", "")]), "key ");
-        assert_eq!(of(&[("x-api-key", "az_a"), ("authorization", "Bearer az_a")]), "key az_a");
+        assert_eq!(
+            of(&[("x-api-key", "az_a"), ("authorization", "Bearer az_a")]),
+            "key az_a"
+        );
         assert_eq!(of(&[("x-api-key", "az_a"), ("authorization", "Basic abc")]), "key az_a");
-        assert_eq!(of(&[("x-api-key", "az_a"), ("authorization", "Bearer abc")]), "ambiguous");
+        assert_eq!(
+            of(&[("x-api-key", "az_a"), ("authorization", "Bearer abc")]),
+            "ambiguous"
+        );
         assert_eq!(of(&[("x-api-key", "az_a"), ("x-api-key", "az_a")]), "ambiguous");
     }
 

@@ -189,7 +189,10 @@ mod tests {
             ..RateLimits::default()
         };
         let both = key.over(owner);
-        assert_eq!((both.standard, both.expensive, both.bulk), (key.standard, None, owner.bulk));
+        assert_eq!(
+            (both.standard, both.expensive, both.bulk),
+            (key.standard, None, owner.bulk)
+        );
         assert_eq!(both.quota(Class::Bulk), owner.bulk.map(RateLimit::quota));
         assert_eq!(both.quota(Class::Expensive), None);
         assert_eq!(both.quota(Class::AuthAddress), None);
@@ -219,8 +222,8 @@ mod tests {
         assert_eq!(
             wrong,
             [
-                "rate_limits.expensive",
                 "rate_limits.standard.count",
+                "rate_limits.expensive",
                 "rate_limits.bulk.window_seconds",
                 "rate_limits.bulk.per",
                 "rate_limits.auth"

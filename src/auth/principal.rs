@@ -86,7 +86,10 @@ impl Principal {
         let names: Vec<_> = any_of.iter().map(|scope| scope.name()).collect();
         let text = match &names[..] {
             [] => "No API key may do this: log in and send an access token".to_owned(),
-            names => format!("This API key does not allow this: it needs the scope {}", names.join(" or ")),
+            names => format!(
+                "This API key does not allow this: it needs the scope {}",
+                names.join(" or ")
+            ),
         };
         Err(Error::new(Code::InsufficientPermissions, text)
             .with(json!({ "required_scopes": names, "key_scopes": key.scopes })))
@@ -100,7 +103,7 @@ impl Principal {
         let need = parts
             .extensions
             .get::<MatchedPath>()
-            .and_then(|path| scope::needed(&parts.method, path.as_str()));
+            .and_then(|path| scope::needed(parts.method.as_str(), path.as_str()));
         match need {
             Some(Need::Open) => Ok(()),
             Some(need) => self.require_scope(need.scopes()),

@@ -2,7 +2,6 @@
 
 use axum::{Router, http::header, routing::get};
 use bytes::Bytes;
-use axum::http::Method;
 use utoipa::{
     OpenApi,
     openapi::{
@@ -40,14 +39,14 @@ pub fn base() -> Document {
         ))),
     );
     components.add_security_scheme(
-            "access_token",
-            SecurityScheme::Http(
-                HttpBuilder::new()
-                    .scheme(HttpAuthScheme::Bearer)
-                    .bearer_format("JWT")
-                    .build(),
-            ),
-        );
+        "access_token",
+        SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .bearer_format("JWT")
+                .build(),
+        ),
+    );
     document
 }
 
@@ -59,20 +58,20 @@ const API_KEY: &str = "api_key";
 #[must_use]
 pub fn complete(mut document: Document) -> Document {
     for (path, item) in &mut document.paths.paths {
-        let operations: [(Method, &mut Option<Operation>); 8] = [
-            (Method::GET, &mut item.get),
-            (Method::PUT, &mut item.put),
-            (Method::POST, &mut item.post),
-            (Method::DELETE, &mut item.delete),
-            (Method::OPTIONS, &mut item.options),
-            (Method::HEAD, &mut item.head),
-            (Method::PATCH, &mut item.patch),
-            (Method::TRACE, &mut item.trace),
+        let operations: [(&str, &mut Option<Operation>); 8] = [
+            ("GET", &mut item.get),
+            ("PUT", &mut item.put),
+            ("POST", &mut item.post),
+            ("DELETE", &mut item.delete),
+            ("OPTIONS", &mut item.options),
+            ("HEAD", &mut item.head),
+            ("PATCH", &mut item.patch),
+            ("TRACE", &mut item.trace),
         ];
         for (method, operation) in operations {
             if let Some(operation) = operation {
                 add_errors(operation);
-                add_scopes(operation, scope::needed(&method, path));
+                add_scopes(operation, scope::needed(method, path));
             }
         }
     }
@@ -106,7 +105,10 @@ fn add_errors(operation: &mut Operation) {
     if secured {
         statuses.extend([
             ("401", "No, an expired or a revoked access token or API key"),
-            ("403", "The caller's roles, or the scopes of the API key, do not allow this"),
+            (
+                "403",
+                "The caller's roles, or the scopes of the API key, do not allow this",
+            ),
         ]);
     }
     if operation.request_body.is_some() {

@@ -133,7 +133,11 @@ impl FromRequestParts<AppState> for WriteRequest {
         );
         Ok(Self {
             // A key's own: what it may repeat, another key of the same person may not be allowed to read.
-            subject: principal.key.as_ref().map_or(principal.user_id, |key| key.id).to_string(),
+            subject: principal
+                .key
+                .as_ref()
+                .map_or(principal.user_id, |key| key.id)
+                .to_string(),
             actor_id: principal.user_id,
             method: parts.method.clone(),
             path: uri.path().to_owned(),

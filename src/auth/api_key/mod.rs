@@ -65,7 +65,9 @@ pub fn network(text: &str) -> Option<IpNet> {
         Err(_) => IpNet::from(text.parse::<IpAddr>().ok()?.to_canonical()),
     };
     let mapped = match net {
-        IpNet::V6(six) if six.prefix_len() >= 96 => six.addr().to_ipv4_mapped().map(|four| (four, six.prefix_len() - 96)),
+        IpNet::V6(six) if six.prefix_len() >= 96 => {
+            six.addr().to_ipv4_mapped().map(|four| (four, six.prefix_len() - 96))
+        }
         _ => None,
     };
     match mapped {

@@ -5,12 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use subtle::ConstantTimeEq;
 
 use super::{ApiKey, format};
-use crate::{
-    app::AppState,
-    auth::store,
-    error::Result,
-    http::rate_limit::Class,
-};
+use crate::{app::AppState, auth::store, error::Result, http::rate_limit::Class};
 
 /// What a presented key turned out to be.
 pub enum Checked {

@@ -127,8 +127,7 @@ fn check_origin(headers: &HeaderMap, host: Option<&str>, state: &AppState) -> Re
         Origins::Any => false,
     };
     let text = origin.to_str().unwrap_or_default();
-    let own = same_origin(text, &state.config.server.base_url)
-        || host.is_some_and(|host| same_host(text, host));
+    let own = same_origin(text, &state.config.server.base_url) || host.is_some_and(|host| same_host(text, host));
     if listed || own {
         return Ok(());
     }

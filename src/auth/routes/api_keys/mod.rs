@@ -5,11 +5,7 @@ pub mod create;
 pub mod own;
 mod view;
 
-use axum::{
-    extract::OriginalUri,
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::OriginalUri, http::HeaderMap, response::Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
