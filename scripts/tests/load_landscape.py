@@ -90,13 +90,14 @@ class Loader(unittest.TestCase):
             text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
             (self.dir / f"{name}.jsonl").write_text(text)
 
-    def load(self, *options):
+    def load(self, *options, key=None):
         """Exit status, the account by row, everything printed."""
         out = io.StringIO()
         url = f"http://127.0.0.1:{self.stand_in.server_port}"
-        if "--token" not in options:
+        if "--token" not in options and not key:
             options += ("--email", "a@b.example", "--password-file", str(self.dir / "password"))
-        with mock.patch("sys.stdout", out), mock.patch("sys.stderr", out), mock.patch("time.sleep", self.slept.append):
+        with mock.patch("sys.stdout", out), mock.patch("sys.stderr", out), mock.patch("time.sleep", self.slept.append), \
+                mock.patch.dict("os.environ", {"ARCHZERO_API_KEY": key} if key else {}):
             status = load_landscape.main([str(self.dir), "--url", url, *options])
         table = {}
         for row in out.getvalue().splitlines():
@@ -107,6 +108,24 @@ class Loader(unittest.TestCase):
 
     cards = [{"type": "Application", "name": f"a{n}"} for n in range(5)]
     edge = {"source": cards[0], "type": "RELIES_ON", "target": cards[1]}
+
+    def test_an_api_key_from_the_environment(self):
+        self.write(self.cards, [self.edge])
+        self.state["token"] = "az_key"
+        status, table, text = self.load(key="az_key")
+        self.assertEqual((status, table["all"]), (0, [6, 6, 0, 0, 0, 0]))
+        self.assertEqual(self.state["log_ins"], [])
+        self.assertNotIn("az_key", text)
+        # One that is not accepted is not tried again and again.
+        status, table, text = self.load(key="az_other")
+        self.assertEqual((status, table["all"]), (1, [6, 0, 0, 0, 0, 6]))
+        self.assertIn("not valid", text)
+        self.assertNotIn("az_other", text)
+        # A limit is one that an admin can raise for this key alone.
+        self.state["script"] = [(429, {"error": {"code": "RATE_LIMIT_EXCEEDED"}}, {"Retry-After": "3"})]
+        status, _, text = self.load(key="az_key")
+        self.assertEqual((status, self.slept), (0, [3]))
+        self.assertIn("give the API key a quota of its own", text)
 
     def test_twice_changes_nothing(self):
         self.write(self.cards, [self.edge])

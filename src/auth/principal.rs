@@ -103,7 +103,7 @@ impl Principal {
         let need = parts
             .extensions
             .get::<MatchedPath>()
-            .and_then(|path| scope::needed(&parts.method, path.as_str()));
+            .and_then(|path| scope::needed(parts.method.as_str(), path.as_str()));
         match need {
             Some(Need::Open) => Ok(()),
             Some(need) => self.require_scope(need.scopes()),

@@ -424,7 +424,7 @@ pub(super) const SECTIONS: [Section; 10] = [
                 "CORS_ALLOWED_HEADERS",
                 Is("a comma-separated list of header names"),
                 Text(
-                    "Content-Type,Authorization,If-Match,If-None-Match,Idempotency-Key,X-Request-Id,X-Requested-With,traceparent,X-Arc-Position",
+                    "Content-Type,Authorization,If-Match,If-None-Match,Idempotency-Key,X-Request-Id,traceparent,X-Arc-Position",
                 ),
                 "Headers that they may send.",
             ),

@@ -86,16 +86,16 @@ pub async fn observe(State(state): State<AppState>, mut request: Request, next: 
     let _entered = span.enter();
     let caller = response.extensions().get::<Principal>();
     let user_id = caller.map(|p| p.user_id.to_string());
-    let api_key = caller.and_then(|p| p.key.as_ref()).map(|key| key.prefix.clone());
+    let key_prefix = caller.and_then(|p| p.key.as_ref()).map(|key| key.prefix.clone());
     let duration_ms = (elapsed.as_secs_f64() * 1e5).round() / 100.0;
     let notable = status.is_server_error() || elapsed > Duration::from_secs(1);
     // A probe that fails says nothing that was not logged when the cause began.
     if quiet {
         tracing::debug!(target: REQUESTS, method, route, status = status.as_u16(), duration_ms, ip = %ip, "request");
     } else if notable {
-        tracing::warn!(target: REQUESTS, method, route, status = status.as_u16(), duration_ms, user_id, api_key, ip = %ip, "request");
+        tracing::warn!(target: REQUESTS, method, route, status = status.as_u16(), duration_ms, user_id, key_prefix, ip = %ip, "request");
     } else {
-        tracing::info!(target: REQUESTS, method, route, status = status.as_u16(), duration_ms, user_id, api_key, ip = %ip, "request");
+        tracing::info!(target: REQUESTS, method, route, status = status.as_u16(), duration_ms, user_id, key_prefix, ip = %ip, "request");
     }
     response
 }

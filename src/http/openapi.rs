@@ -59,20 +59,20 @@ const API_KEY: &str = "api_key";
 #[must_use]
 pub fn complete(mut document: Document) -> Document {
     for (path, item) in &mut document.paths.paths {
-        let operations: [(Method, &mut Option<Operation>); 8] = [
-            (Method::GET, &mut item.get),
-            (Method::PUT, &mut item.put),
-            (Method::POST, &mut item.post),
-            (Method::DELETE, &mut item.delete),
-            (Method::OPTIONS, &mut item.options),
-            (Method::HEAD, &mut item.head),
-            (Method::PATCH, &mut item.patch),
-            (Method::TRACE, &mut item.trace),
+        let operations: [(&str, &mut Option<Operation>); 8] = [
+            ("GET", &mut item.get),
+            ("PUT", &mut item.put),
+            ("POST", &mut item.post),
+            ("DELETE", &mut item.delete),
+            ("OPTIONS", &mut item.options),
+            ("HEAD", &mut item.head),
+            ("PATCH", &mut item.patch),
+            ("TRACE", &mut item.trace),
         ];
         for (method, operation) in operations {
             if let Some(operation) = operation {
                 add_errors(operation);
-                add_scopes(operation, scope::needed(&method, path));
+                add_scopes(operation, scope::needed(method, path));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The programs as an operator meets them: arguments, exit codes, what they say.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod browser;
+
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},

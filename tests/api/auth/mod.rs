@@ -1,5 +1,6 @@
 //! People: logging in, sessions, passwords, one-time links, the administration of users.
 
+mod keys;
 mod links;
 mod lockout;
 mod login;

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use archzero::auth::Role;
+use archzero::{auth::Role, config::Origins};
 use axum::http::Method;
 use chrono::Duration;
 use serde_json::json;
@@ -211,4 +211,75 @@ async fn the_cookie_of_browsers() {
     let refused = browser.send(Method::POST, "/auth/refresh", None).await;
     assert!(refused.header("set-cookie").contains("Max-Age=0"));
     revoked(refused);
+}
+
+/// A page on another host of the same site sends the cookie along, whatever `SameSite` says.
+#[tokio::test]
+async fn the_cookie_is_for_pages_of_known_origins() {
+    let app = TestApp::start_with(|config| {
+        config.cors.allowed_origins = Origins::These(vec!["https://app.example.com".parse().unwrap()]);
+        "https://arc.example.com".clone_into(&mut config.server.base_url);
+    })
+    .await;
+    let (_, email) = app.user(&[Role::Viewer]).await;
+    let body = json!({"email": email, "password": PASSWORD, "cookie": true});
+    let answer = app.anonymous().post("/auth/login", body).await.expect(200);
+    let mut cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
+    let browser = |cookie: &str| app.anonymous().header("cookie", cookie).header("host", "10.0.0.7:8080");
+    for (header, value) in [
+        ("origin", "https://evil.example.com"),
+        ("origin", "http://app.example.com"),
+        ("origin", "https://app.example.com.evil.org"),
+        ("origin", "null"),
+        ("origin", ""),
+        ("sec-fetch-site", "cross-site"),
+    ] {
+        for path in ["/auth/refresh", "/auth/logout"] {
+            let refused = browser(&cookie).header(header, value).post(path, json!({})).await;
+            let refused = refused.expect_error(403, "INSUFFICIENT_PERMISSIONS");
+            assert_eq!(refused.body["error"]["field"], "Origin");
+            assert!(refused.header("set-cookie").is_empty(), "the browser keeps its cookie");
+        }
+    }
+    for (header, value) in [
+        ("origin", "https://app.example.com"),
+        ("origin", "https://arc.example.com"),
+        ("origin", "http://10.0.0.7:8080"),
+        ("sec-fetch-site", "same-origin"),
+    ] {
+        let renewed = browser(&cookie)
+            .header(header, value)
+            .post("/auth/refresh", json!({}))
+            .await
+            .expect(200);
+        renewed
+            .header("set-cookie")
+            .split(';')
+            .next()
+            .unwrap()
+            .clone_into(&mut cookie);
+    }
+    // A token in the body is nothing that a browser sends by itself.
+    let (_, token) = tokens(&app, &email).await;
+    let elsewhere = app.anonymous().header("origin", "https://evil.example.com");
+    elsewhere
+        .post("/auth/refresh", json!({"refresh_token": token}))
+        .await
+        .expect(200);
+}
+
+/// `*` lets pages of all origins read public answers; none of them gets at the cookie.
+#[tokio::test]
+async fn with_every_origin_allowed_the_cookie_stays_at_home() {
+    let app = TestApp::start_with(|config| config.cors.allowed_origins = Origins::Any).await;
+    let (_, email) = app.user(&[Role::Viewer]).await;
+    let body = json!({"email": email, "password": PASSWORD, "cookie": true});
+    let answer = app.anonymous().post("/auth/login", body).await.expect(200);
+    let cookie = answer.header("set-cookie").split(';').next().unwrap();
+    let browser = app.anonymous().header("cookie", cookie);
+    let foreign = browser.header("origin", "https://evil.example.com");
+    foreign
+        .post("/auth/refresh", json!({}))
+        .await
+        .expect_error(403, "INSUFFICIENT_PERMISSIONS");
 }

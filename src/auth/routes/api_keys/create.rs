@@ -21,6 +21,7 @@ use crate::{
         limits::RateLimits,
         routes::view::{by, uncached},
         store::{self, NewKey},
+        user::User,
     },
     error::{Code, Error, ErrorEnvelope, Result, Violation, ViolationCode},
     http::{extract::JsonObject, fields::Fields},
@@ -185,7 +186,7 @@ pub async fn create_api_key(
             // The owner's row is locked, so that the keys are counted one after the other.
             store::lock_user(conn, new.user_id)
                 .await?
-                .filter(|user| user.is_active())
+                .filter(User::is_active)
                 .ok_or_else(|| Error::not_found("user", new.user_id))?;
             let living = store::count_living_keys(conn, new.user_id, now).await?;
             if living >= MOST_KEYS {
