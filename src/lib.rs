@@ -21,6 +21,7 @@
 //! | [`relationship`] | the edge, the ontology, cardinality, cycles |
 //! | [`landscape`] | writes across cards and relationships |
 //! | [`graph`] | the graph in memory and the questions asked of it |
+//! | [`saved_question`] | questions with a name and an address |
 //! | [`seed`] | reference data and sample landscapes |
 //! | [`app`] | the state and the only router |
 
@@ -35,6 +36,7 @@ pub mod http;
 pub mod landscape;
 pub mod metamodel;
 pub mod relationship;
+pub mod saved_question;
 pub mod seed;
 pub mod store;
 pub mod telemetry;

@@ -18,7 +18,7 @@ use crate::{
     config::{CorsConfig, Origins},
     graph,
     http::{health, middleware, openapi as document, rate_limit},
-    landscape, metamodel, relationship,
+    landscape, metamodel, relationship, saved_question,
 };
 
 fn slices() -> OpenApiRouter<AppState> {
@@ -28,7 +28,8 @@ fn slices() -> OpenApiRouter<AppState> {
         .merge(card::routes())
         .merge(relationship::routes())
         .merge(landscape::routes())
-        .merge(graph::routes());
+        .merge(graph::routes())
+        .merge(saved_question::routes());
     OpenApiRouter::with_openapi(document::base())
         .nest("/api/v1", api)
         .merge(health::routes())

@@ -20,6 +20,7 @@ const ROOMS: &[&str] = &[
     "relationship",
     "landscape",
     "graph",
+    "saved_question",
     "seed",
     "app",
 ];

@@ -39,6 +39,7 @@ mod ontology;
 mod openapi;
 mod oracle;
 mod probe;
+mod related;
 mod relationship_changes;
 mod relationships;
 mod seed;
