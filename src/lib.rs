@@ -24,6 +24,7 @@
 //! | [`relationship`] | the edge, the ontology, cardinality, cycles |
 //! | [`landscape`] | writes across cards and relationships |
 //! | [`graph`] | the graph in memory and the questions asked of it |
+//! | [`saved_question`] | questions with a name and an address |
 //! | [`search`] | search across everything |
 //! | [`seed`] | reference data and sample landscapes |
 //! | [`app`] | the state and the only router |
@@ -41,6 +42,7 @@ pub mod job;
 pub mod landscape;
 pub mod metamodel;
 pub mod relationship;
+pub mod saved_question;
 pub mod search;
 pub mod seed;
 pub mod store;

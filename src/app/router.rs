@@ -18,7 +18,7 @@ use crate::{
     config::{CorsConfig, Origins},
     graph,
     http::{health, middleware, openapi as document, rate_limit},
-    job, landscape, metamodel, relationship, search,
+    job, landscape, metamodel, relationship, saved_question, search,
 };
 
 fn slices() -> OpenApiRouter<AppState> {
@@ -31,6 +31,7 @@ fn slices() -> OpenApiRouter<AppState> {
         .merge(relationship::routes())
         .merge(landscape::routes())
         .merge(graph::routes())
+        .merge(saved_question::routes())
         .merge(search::routes());
     OpenApiRouter::with_openapi(document::base())
         .nest("/api/v1", api)

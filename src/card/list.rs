@@ -413,6 +413,33 @@ impl CardQuery {
         })
     }
 
+    /// What tells this query from others: filters, conditions, sort; and what the caller may see.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        list_identity(&[&self.identity, &self.on.to_string(), &format!("{:?}", self.visible)])
+    }
+
+    /// A statement for every card it finds, in its order. Rows are [`CardRow`]s.
+    #[must_use]
+    pub fn whole(&self) -> QueryBuilder<Postgres> {
+        let mut sql = self.begin();
+        sql.push("select ").push(store::COLUMNS);
+        self.push_from(&mut sql, None);
+        self.push_order(&mut sql);
+        sql
+    }
+
+    /// How many cards it finds, and a sum over their states that changes when one of them does.
+    pub async fn fingerprint(&self, conn: &mut PgConnection) -> Result<(i64, String)> {
+        let mut sql = self.begin();
+        sql.push(
+            "select count(*), coalesce(sum(hashtextextended(concat_ws('/', c.id, c.version, c.deleted_at, s.quality_score, \
+             s.computed), 0)::numeric), 0)::text",
+        );
+        self.push_from(&mut sql, None);
+        Ok(timed("card_fingerprint", sql.build_query_as().fetch_one(conn)).await?)
+    }
+
     fn push_order(&self, sql: &mut QueryBuilder<Postgres>) {
         sql.push(" order by ");
         self.sort.push(sql);

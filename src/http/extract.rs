@@ -266,6 +266,29 @@ impl FromRequestParts<AppState> for NoQuery {
     }
 }
 
+/// Every query parameter, whatever its name: for routes whose parameters are data. Whoever takes it refuses what it does
+/// not know.
+pub struct AnyQuery(pub Vec<(String, String)>);
+
+impl FromRequestParts<AppState> for AnyQuery {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
+        decoded(parts).map(Self)
+    }
+}
+
+/// Refuses a query parameter that is none of these.
+pub fn refuse_unknown(pairs: &[(String, String)], names: &[String]) -> Result<()> {
+    let Some((unknown, _)) = pairs.iter().find(|(name, _)| !names.contains(name)) else {
+        return Ok(());
+    };
+    let shown: String = unknown.chars().take(60).collect();
+    Err(Error::invalid(format!("There is no query parameter '{shown}' here"))
+        .at(shown)
+        .with(serde_json::json!({ "accepted": names })))
+}
+
 /// Whether a query string is UTF-8 once decoded; reading it would replace what is not.
 fn is_text(query: &str) -> bool {
     let mut decoded = Vec::with_capacity(query.len());
@@ -284,6 +307,12 @@ fn is_text(query: &str) -> bool {
 }
 
 fn pairs(parts: &Parts, names: &[String]) -> Result<Vec<(String, String)>> {
+    let pairs = decoded(parts)?;
+    refuse_unknown(&pairs, names)?;
+    Ok(pairs)
+}
+
+fn decoded(parts: &Parts) -> Result<Vec<(String, String)>> {
     let query = parts.uri.query().unwrap_or_default();
     if !is_text(query) {
         return Err(Error::invalid("The query string is not UTF-8"));
@@ -295,12 +324,6 @@ fn pairs(parts: &Parts, names: &[String]) -> Result<Vec<(String, String)>> {
         .any(|(name, value)| name.contains('\0') || value.contains('\0'))
     {
         return Err(Error::invalid("The query string contains a NUL character"));
-    }
-    if let Some((unknown, _)) = pairs.iter().find(|(name, _)| !names.contains(name)) {
-        let shown: String = unknown.chars().take(60).collect();
-        return Err(Error::invalid(format!("There is no query parameter '{shown}' here"))
-            .at(shown)
-            .with(serde_json::json!({ "accepted": names })));
     }
     Ok(pairs)
 }

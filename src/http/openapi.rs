@@ -1,6 +1,5 @@
 //! The OpenAPI document and the interactive page. Routes register themselves; this room adds what all of them share.
 
-use axum::http::Method;
 use axum::{Router, http::header, routing::get};
 use bytes::Bytes;
 use utoipa::{

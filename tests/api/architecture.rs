@@ -23,6 +23,7 @@ const ROOMS: &[&str] = &[
     "relationship",
     "landscape",
     "graph",
+    "saved_question",
     "search",
     "seed",
     "app",

@@ -40,6 +40,7 @@ mod ontology;
 mod openapi;
 mod oracle;
 mod probe;
+mod related;
 mod relationship_changes;
 mod relationships;
 mod search;
