@@ -15,7 +15,7 @@ use crate::{
     http::page::{PageRequest, Place, decode_cursor, encode_cursor, list_identity},
     metamodel::{Metamodel, name_key},
     store::{
-        past::{self, Past},
+        past::{self, Past, tables::Kind},
         timed,
     },
 };
@@ -373,6 +373,12 @@ impl CardQuery {
     #[must_use]
     pub fn as_known(self, past: Option<Past>) -> Self {
         Self { past, ..self }
+    }
+
+    /// Which tables its statements name: what must be at hand of a past.
+    #[must_use]
+    pub fn kinds(&self) -> &'static [Kind] {
+        &[Kind::Cards]
     }
 
     /// Every statement of this query begins here: with the tables of the present, or with those of the past in their place.

@@ -29,10 +29,7 @@ use crate::{
         write::POSITION_HEADER,
     },
     metamodel,
-    store::past::{
-        Past,
-        tables::{self, Kind},
-    },
+    store::past::{Past, tables},
 };
 
 /// The routes of this room.
@@ -94,7 +91,7 @@ pub async fn list_cards(
         }
     };
     let query = query.as_known(past.clone());
-    let mut conn = tables::open(&state.db, past.as_ref(), &[Kind::Cards]).await?;
+    let mut conn = tables::open(&state.db, past.as_ref(), query.kinds()).await?;
     let found = query.run(&mut conn, &request).await?;
     let mut edges = if include.contains(&"relationships") {
         let ids: Vec<Uuid> = found.rows.iter().map(|r| r.id).collect();
