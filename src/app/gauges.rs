@@ -14,8 +14,8 @@ use crate::{
     telemetry::{
         Collectors,
         metrics::{
-            CARDS_TOTAL, DATABASE_CONNECTIONS_ACTIVE, DATABASE_CONNECTIONS_IDLE, DATABASE_CONNECTIONS_MAX,
-            RELATIONSHIPS_TOTAL,
+            AUDIT_SEAL_AGE_SECONDS, AUDIT_SEAL_NUMBER, CARDS_TOTAL, DATABASE_CONNECTIONS_ACTIVE,
+            DATABASE_CONNECTIONS_IDLE, DATABASE_CONNECTIONS_MAX, RELATIONSHIPS_TOTAL,
         },
     },
 };
@@ -23,10 +23,11 @@ use crate::{
 /// The gauges of this instance: its pool, and what the database holds.
 #[must_use]
 pub fn collectors(state: &AppState) -> Collectors {
-    let (pool, counted) = (state.clone(), state.clone());
+    let (pool, sealed, counted) = (state.clone(), state.clone(), state.clone());
     let known = Arc::new(Mutex::new(BTreeSet::new()));
     Collectors::new()
         .cheap(move || pool_size(&pool))
+        .cheap(move || seal_age(&sealed))
         .costly("counts", move || {
             let (state, known) = (counted.clone(), known.clone());
             async move {
@@ -43,6 +44,14 @@ fn pool_size(state: &AppState) {
     // The two numbers are read one after the other.
     gauge!(DATABASE_CONNECTIONS_ACTIVE).set((open - idle).max(0.0));
     gauge!(DATABASE_CONNECTIONS_MAX).set(f64::from(state.config.database.max_connections));
+}
+
+fn seal_age(state: &AppState) {
+    if let Some(newest) = state.audit.newest() {
+        let age = state.clock.now() - newest.recorded_at;
+        gauge!(AUDIT_SEAL_NUMBER).set(newest.number as f64);
+        gauge!(AUDIT_SEAL_AGE_SECONDS).set(age.as_seconds_f64().max(0.0));
+    }
 }
 
 /// Sets one gauge per type; a type that has become empty is set to 0 instead of keeping its last value.

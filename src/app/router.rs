@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::AppState;
 use crate::{
-    auth, card,
+    audit, auth, card,
     config::{CorsConfig, Origins},
     graph,
     http::{health, middleware, openapi as document, rate_limit},
@@ -26,6 +26,7 @@ fn slices() -> OpenApiRouter<AppState> {
         .merge(auth::routes())
         .merge(metamodel::routes())
         .merge(card::routes())
+        .merge(audit::routes())
         .merge(relationship::routes())
         .merge(landscape::routes())
         .merge(graph::routes());

@@ -92,33 +92,53 @@ impl Row {
     }
 }
 
-/// The digest of a seal in the making: rows are added one by one, what is known last comes last.
-pub struct SealDigest(Keyed);
+/// The digests of a seal's rows, in order of position, folded into one.
+#[derive(Clone, Default)]
+pub struct RowsDigest(Sha256);
 
-impl SealDigest {
-    /// Begins with the seal before.
+impl RowsDigest {
+    /// Adds the digest of the next row.
+    pub fn add(&mut self, digest: &[u8]) {
+        Digest::update(&mut self.0, (digest.len() as u64).to_be_bytes());
+        Digest::update(&mut self.0, digest);
+    }
+
+    /// The one digest.
     #[must_use]
-    pub fn begin(key: &Key, number: i64, epoch: i32, snapshot: &str, previous: Option<&[u8]>) -> Self {
+    pub fn finish(self) -> Vec<u8> {
+        self.0.finalize().to_vec()
+    }
+}
+
+/// The columns of a seal as its digest covers them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealHead {
+    /// Counts from 1 without gaps.
+    pub number: i64,
+    /// The epoch of the log.
+    pub epoch: i32,
+    /// What was committed, as Postgres writes a snapshot.
+    pub snapshot: String,
+    /// When it was closed.
+    pub recorded_at: DateTime<Utc>,
+    /// How many rows it covers.
+    pub count: i64,
+}
+
+impl SealHead {
+    /// The keyed digest of the seal over its rows and the seal before.
+    #[must_use]
+    pub fn digest(&self, key: &Key, rows: &[u8], previous: Option<&[u8]>) -> Vec<u8> {
         let mut mac = key.begin();
         field(&mut mac, Some(b"seal"));
-        field(&mut mac, Some(&number.to_be_bytes()));
-        field(&mut mac, Some(&epoch.to_be_bytes()));
-        field(&mut mac, Some(snapshot.as_bytes()));
+        field(&mut mac, Some(&self.number.to_be_bytes()));
+        field(&mut mac, Some(&self.epoch.to_be_bytes()));
+        field(&mut mac, Some(self.snapshot.as_bytes()));
+        field(&mut mac, Some(&self.recorded_at.timestamp_micros().to_be_bytes()));
+        field(&mut mac, Some(&self.count.to_be_bytes()));
+        field(&mut mac, Some(rows));
         field(&mut mac, previous);
-        Self(mac)
-    }
-
-    /// Adds the digest of the next row.
-    pub fn row(&mut self, digest: &[u8]) {
-        field(&mut self.0, Some(digest));
-    }
-
-    /// The digest.
-    #[must_use]
-    pub fn finish(mut self, recorded_at: DateTime<Utc>, count: i64) -> Vec<u8> {
-        field(&mut self.0, Some(&recorded_at.timestamp_micros().to_be_bytes()));
-        field(&mut self.0, Some(&count.to_be_bytes()));
-        self.0.finalize().into_bytes().to_vec()
+        mac.finalize().into_bytes().to_vec()
     }
 }
 
@@ -129,4 +149,93 @@ fn field(mac: &mut Keyed, bytes: Option<&[u8]>) {
     mac.update(&[u8::from(present)]);
     mac.update(&(bytes.len() as u64).to_be_bytes());
     mac.update(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn row() -> Row {
+        Row {
+            position: 7,
+            tx: "812".into(),
+            occurred_at: DateTime::from_timestamp_micros(1_700_000_000_000_001).unwrap(),
+            actor_id: Some(Uuid::from_u128(1)),
+            request_id: Some("request-1".into()),
+            entity: "card".into(),
+            entity_id: Uuid::from_u128(2),
+            entity_type: Some("Application".into()),
+            action: "updated".into(),
+            version: 3,
+            payload: Payload {
+                reason: None,
+                before: Some("{}".into()),
+                after: Some("{\"a\": 1}".into()),
+            },
+            blanked_by: None,
+        }
+    }
+
+    /// Whoever kept a log years ago must be able to verify it: the form never changes.
+    #[test]
+    fn the_form_is_fixed() {
+        let key = Key::new("a key for tests");
+        let payload = row().payload.digest(b"0123456789abcdef");
+        let digest = row().digest(&key, 4, &payload);
+        let mut rows = RowsDigest::default();
+        rows.add(&digest);
+        let head = SealHead {
+            number: 4,
+            epoch: 1,
+            snapshot: "810:813:811".into(),
+            recorded_at: row().occurred_at,
+            count: 1,
+        };
+        let seal = head.digest(&key, &rows.finish(), Some(b"the seal before"));
+        insta::assert_snapshot!([&key.id, &payload, &digest, &seal].map(hex::encode).join("\n"));
+    }
+
+    #[test]
+    fn every_column_counts() {
+        let key = Key::new("k");
+        let digest = |row: &Row| row.digest(&key, 1, &row.payload.digest(b"salt"));
+        let mut altered: Vec<Row> = vec![row(); 14];
+        altered[0].position += 1;
+        altered[1].tx = "813".into();
+        altered[2].occurred_at += chrono::TimeDelta::microseconds(1);
+        altered[3].actor_id = None;
+        altered[4].request_id = None;
+        altered[5].entity = "cards".into();
+        altered[6].entity_id = Uuid::nil();
+        altered[7].entity_type = None;
+        altered[8].action = "deleted".into();
+        altered[9].version = 4;
+        altered[10].payload.reason = Some(String::new());
+        altered[11].payload.before = None;
+        altered[12].payload.after = Some("{\"a\": 2}".into());
+        altered[13].payload = Payload {
+            before: row().payload.after,
+            after: row().payload.before,
+            reason: None,
+        };
+        for (n, other) in altered.iter().enumerate() {
+            assert_ne!(digest(other), digest(&row()), "{n}");
+        }
+        let payload = row().payload.digest(b"salt");
+        assert_ne!(row().digest(&key, 2, &payload), digest(&row()), "another seal");
+        assert_ne!(row().digest(&Key::new("l"), 1, &payload), digest(&row()), "another key");
+        assert_ne!(row().payload.digest(b"tlas"), payload, "another salt");
+    }
+
+    proptest! {
+        /// Moving text from one part to the next does not go unnoticed.
+        #[test]
+        fn payloads_are_told_apart(one in prop::array::uniform3(prop::option::of("[ab]{0,3}")), two in prop::array::uniform3(prop::option::of("[ab]{0,3}"))) {
+            let payload = |[reason, before, after]: [Option<String>; 3]| Payload { reason, before, after };
+            let (one, two) = (payload(one), payload(two));
+            prop_assert_eq!(one == two, one.digest(b"s") == two.digest(b"s"));
+        }
+    }
 }

@@ -5,15 +5,19 @@
 //! together with its salt, and the chain still verifies.
 
 pub mod digest;
+pub mod export;
 pub mod keys;
+pub mod routes;
 pub mod sealer;
 pub mod store;
+pub mod verify;
 
 use std::sync::{Mutex, PoisonError};
 
 use sqlx::PgConnection;
 
 pub use keys::Keys;
+pub use routes::routes;
 pub use sealer::seal_now;
 
 use crate::{config::AuditConfig, error::Result};

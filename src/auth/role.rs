@@ -138,5 +138,5 @@ pub mod right {
             }
         )* };
     }
-    rights!(View, Create, Edit, Delete, ManageMetamodel, ManageUsers);
+    rights!(View, Create, Edit, Delete, ManageMetamodel, ManageUsers, ReadAudit);
 }

@@ -1,4 +1,4 @@
-//! What an operator does to people without the API: the first administrator, a lost password, a lock.
+//! What an operator does without the API: the first administrator, a lost password, a lock, the verification of the log.
 
 use std::{
     io::{self, Write},
@@ -8,6 +8,7 @@ use std::{
 
 use archzero::{
     app::{Clock, program},
+    audit::{self, verify},
     auth::{
         password,
         store::{self as people, NewUser},
@@ -21,7 +22,7 @@ use chrono::{DateTime, Utc};
 use clap::{Parser, Subcommand};
 use sqlx::{Connection, PgConnection};
 
-/// Administers users. The configuration comes from the environment, see docs/configuration.md.
+/// Administers users and verifies the audit trail. The configuration comes from the environment, see docs/configuration.md.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -63,6 +64,18 @@ enum Command {
         /// Their e-mail address.
         #[arg(long)]
         email: String,
+    },
+    /// Compare the audit trail with its seals and print what is wrong. Fails when something is.
+    VerifyAudit {
+        /// The first seal.
+        #[arg(long)]
+        from: Option<i64>,
+        /// The last seal.
+        #[arg(long)]
+        to: Option<i64>,
+        /// A seal that must be there, as NUMBER:DIGEST. May be given several times.
+        #[arg(long)]
+        expected: Vec<String>,
     },
 }
 
@@ -138,7 +151,55 @@ async fn run(config: Config, command: Command) -> Result<()> {
             tx.commit().await?;
             say(&format!("{} may try to log in again", user.email))
         }
+        Command::VerifyAudit { from, to, expected } => {
+            let expected: Vec<_> = expected.iter().map(|text| verify::mark(text)).collect::<Result<_>>()?;
+            let request = verify::Request {
+                from,
+                to,
+                expected,
+                deadline: None,
+            };
+            let keys = audit::Keys::load(&config.audit, &mut conn).await?;
+            tell(&audit::store::verify::run(&mut conn, &keys, &request).await?)
+        }
     }
+}
+
+/// Prints the outcome of a verification.
+fn tell(report: &verify::Report) -> Result<()> {
+    let verify::Report {
+        seals, rows, blanked, ..
+    } = report;
+    say(&format!(
+        "{seals} seals over {rows} rows compared, {blanked} of them blanked"
+    ))?;
+    if let Some(unsealed) = report.unsealed.filter(|unsealed| *unsealed > 0) {
+        say(&format!("{unsealed} rows are not sealed yet"))?;
+    }
+    if let Some(newest) = &report.newest {
+        say(&format!(
+            "newest seal: {}:{} of {}",
+            newest.number, newest.digest, newest.recorded_at
+        ))?;
+    }
+    for finding in &report.findings {
+        let at = |name: &str, number: Option<i64>| number.map(|n| format!(" {name} {n}")).unwrap_or_default();
+        let kind = serde_json::to_value(finding.kind).map_err(Error::internal)?;
+        let kind = kind.as_str().unwrap_or_default().to_owned();
+        let place = at("seal", finding.seal) + &at("position", finding.position);
+        say(&format!("{kind}{place}: {}", finding.detail))?;
+    }
+    if report.ok {
+        return say("the audit trail is as it was sealed");
+    }
+    let more = if report.truncated { " and more" } else { "" };
+    Err(Error::new(
+        Code::UnprocessableEntity,
+        format!(
+            "{}{more} findings: the audit trail is not as it was sealed",
+            report.findings.len()
+        ),
+    ))
 }
 
 async fn find(conn: &mut PgConnection, email: &str) -> Result<User> {

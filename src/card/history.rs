@@ -31,6 +31,8 @@ pub struct VersionView {
     pub reason: Option<String>,
     /// The request that made it.
     pub request_id: Option<String>,
+    /// Whether what it said was blanked for a person's sake; then neither reason nor changes are known.
+    pub blanked: bool,
     /// What changed, field by field.
     pub changes: Vec<FieldChange>,
     /// Orders the log.
@@ -127,6 +129,7 @@ fn view(change: Change) -> VersionView {
         changed_by: change.actor_id,
         reason: change.reason,
         request_id: change.request_id,
+        blanked: change.blanked_by.is_some(),
         changes: diff(change.before.as_ref(), change.after.as_ref()),
         position: change.position,
     }

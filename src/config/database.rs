@@ -5,6 +5,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
+    application::Environment,
     auth::is_placeholder,
     reader::Reader,
     server::ServerConfig,
@@ -128,7 +129,14 @@ impl DatabaseConfig {
         }
     }
 
-    pub(super) fn validate(&self, reader: &mut Reader, server: &ServerConfig) {
+    pub(super) fn validate(&self, reader: &mut Reader, server: &ServerConfig, env: Environment) {
+        let role = |login: Login<'_>| Address::parse(login.url.expose_secret()).map(|address| address.user);
+        if env.is_production() && self.migrate_url.is_some() && role(self.application()) == role(self.migration()) {
+            reader.warn(
+                "DATABASE_MIGRATE_URL has the role of DATABASE_URL: the application owns its tables and could alter the change log"
+                    .to_owned(),
+            );
+        }
         if self.statement_timeout > server.request_timeout
             && !reader.any_bad(&["DATABASE_STATEMENT_TIMEOUT", "API_REQUEST_TIMEOUT"])
         {

@@ -174,7 +174,9 @@ mod tests {
                 "postgres://arc:c0ffee5a1ad0@db/arc".to_owned(),
             ));
             if secrets {
-                vars.push(("JWT_SECRET".to_owned(), "5e0c1f0a9d7b4c3e8f2a6b1d0c9e8f7a".to_owned()));
+                for secret in ["JWT_SECRET", "AUDIT_KEY"] {
+                    vars.push((secret.to_owned(), "5e0c1f0a9d7b4c3e8f2a6b1d0c9e8f7a".to_owned()));
+                }
             }
             let config = Config::from_vars(vars).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(config.application.env.to_string(), name);

@@ -147,7 +147,7 @@ impl Config {
         let telemetry = TelemetryConfig::read(&mut reader, &server);
 
         server.validate(&mut reader);
-        database.validate(&mut reader, &server);
+        database.validate(&mut reader, &server, env);
         auth.validate(&mut reader, env);
         audit.validate(&mut reader, env);
         cors.validate(&mut reader);

@@ -258,7 +258,7 @@ fn secrets_do_not_show_in_debug() {
 #[test]
 fn production_refuses_what_is_unfit() {
     let production = |vars: &[(&'static str, &'static str)]| {
-        let mut all = vec![("APP_ENV", "production"), ("JWT_SECRET", SECRET)];
+        let mut all = vec![("APP_ENV", "production"), ("JWT_SECRET", SECRET), ("AUDIT_KEY", SECRET)];
         all.extend_from_slice(vars);
         all
     };
@@ -268,6 +268,8 @@ fn production_refuses_what_is_unfit() {
         ("JWT_SECRET", "CHANGE_ME_TO_RANDOM_64_CHAR_STRING", "JWT_SECRET"),
         ("JWT_SECRET", "only-thirty-one-bytes-long-0000", "JWT_SECRET"),
         ("JWT_PREVIOUS_SECRETS", "short", "JWT_PREVIOUS_SECRETS"),
+        ("AUDIT_KEY", "CHANGE_ME_TO_RANDOM_64_CHAR_STRING", "AUDIT_KEY"),
+        ("AUDIT_PREVIOUS_KEYS", "short", "AUDIT_PREVIOUS_KEYS"),
         ("CORS_ALLOWED_ORIGINS", "*", "CORS_ALLOWED_ORIGINS"),
         ("DATABASE_URL", "postgres://arc:CHANGE_ME@db/arc", "DATABASE_URL"),
         ("DATABASE_URL", "postgres://arc:arc@db/arc", "DATABASE_URL"),
@@ -422,7 +424,9 @@ fn the_block_of_the_deployment_guide_loads() {
         .replace("CHANGE_ME", "c0ffee5a1ad0");
     let filled_in = Directory::with("guide-filled-in", &[(".env", &filled_in)]);
     let config = filled_in.load(&[]).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(config.warnings, Vec::<String>::new());
+    // The guide leaves that key to the first start.
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    assert!(config.warnings[0].starts_with("AUDIT_KEY is not set"));
     assert_eq!(config.application.name, "Arc Zero");
     assert_eq!(config.application.rust_log.as_deref(), Some("archzero=info,axum=warn"));
     assert_eq!(
@@ -438,4 +442,25 @@ fn the_block_of_the_deployment_guide_loads() {
         }
     );
     assert_eq!(config.auth.jwt_refresh_token_expiry, Duration::from_hours(7 * 24));
+}
+
+#[test]
+fn production_is_warned_of_a_log_that_the_application_could_alter() {
+    let warnings = |env: &'static str, more: &[(&'static str, &'static str)]| {
+        let mut vars = vec![("APP_ENV", env), ("JWT_SECRET", SECRET)];
+        vars.extend_from_slice(more);
+        config(&vars).warnings
+    };
+    let same = ("DATABASE_MIGRATE_URL", "postgres://arc:0ther5a1ad0@db/arc");
+    let other = ("DATABASE_MIGRATE_URL", "postgres://owner:0ther5a1ad0@db/arc");
+    let key = ("AUDIT_KEY", SECRET);
+    assert_eq!(warnings("production", &[other, key]), Vec::<String>::new());
+    assert_eq!(warnings("development", &[same]), Vec::<String>::new());
+    let told = warnings("production", &[same]);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told.iter()
+            .any(|w| w.starts_with("DATABASE_MIGRATE_URL has the role of DATABASE_URL"))
+    );
+    assert!(told.iter().any(|w| w.starts_with("AUDIT_KEY is not set")));
 }

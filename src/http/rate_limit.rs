@@ -62,6 +62,7 @@ impl Class {
             | "/auth/accept-invite"
             | "/auth/change-password" => Self::AuthAddress,
             _ if route.ends_with("/bulk") && method == Method::POST => Self::Bulk,
+            "/audit/verify" | "/audit/export" => Self::Expensive,
             _ if route.starts_with("/graph/") => Self::Expensive,
             _ => Self::Standard,
         })

@@ -66,6 +66,8 @@ pub struct Change {
     pub before: Option<Value>,
     /// The state after.
     pub after: Option<Value>,
+    /// The row that tells of the blanking of this one: its reason, before and after are gone.
+    pub blanked_by: Option<i64>,
 }
 
 /// Appends one row in the caller's transaction.
@@ -268,7 +270,7 @@ impl<'c> Reader<'c> {
             r#"with s as materialized (select pg_current_snapshot() as now, $1::text::pg_snapshot as last)
                select s.now::text as "now!", c.position as "position?", c.occurred_at as "occurred_at?", c.actor_id, c.request_id,
                       c.reason, c.entity as "entity?", c.entity_id as "entity_id?", c.entity_type, c.action as "action?",
-                      c.version as "version?", c.before, c.after
+                      c.version as "version?", c.before, c.after, c.blanked_by
                from s left join lateral (
                    select * from changes
                    where tx >= pg_snapshot_xmin(s.last) and pg_visible_in_snapshot(tx, s.now)
@@ -293,6 +295,7 @@ impl<'c> Reader<'c> {
                     version: r.version?,
                     before: r.before,
                     after: r.after,
+                    blanked_by: r.blanked_by,
                 })
             })();
             (change, r.now)
@@ -336,7 +339,8 @@ pub async fn history(
 ) -> Result<Vec<Change>> {
     let rows = sqlx::query_as!(
         Change,
-        "select position, occurred_at, actor_id, request_id, reason, entity, entity_id, entity_type, action, version, before, after
+        "select position, occurred_at, actor_id, request_id, reason, entity, entity_id, entity_type, action, version, before, after,
+                blanked_by
          from changes where entity = $1 and entity_id = $2 and position < $3 order by position desc limit $4",
         entity,
         id,

@@ -169,7 +169,11 @@ pub async fn grant(conn: &mut PgConnection, role: &str) -> Result<()> {
     let statements = [
         "grant usage on schema public to $",
         "grant select, insert, update, delete on all tables in schema public to $",
-        "revoke update, delete on changes from $",
+        "revoke insert, update, delete on changes from $",
+        // Position, transaction and time of a row are for the database to say.
+        "grant insert (actor_id, request_id, reason, entity, entity_id, entity_type, action, version, before, after) on changes to $",
+        "revoke update, delete on seals, change_digests from $",
+        "grant execute on function blank_changes to $",
         "revoke insert, update, delete on _sqlx_migrations from $",
         "grant usage, select, update on all sequences in schema public to $",
     ];

@@ -33,6 +33,12 @@ pub const AUTH_FAILURES_TOTAL: &str = "auth_failures_total";
 pub const CARDS_TOTAL: &str = "cards_total";
 /// Relationships that exist, by `type`.
 pub const RELATIONSHIPS_TOTAL: &str = "relationships_total";
+/// The number of the newest seal of the change log; kept elsewhere, it betrays a log that was cut off.
+pub const AUDIT_SEAL_NUMBER: &str = "audit_seal_number";
+/// Seconds since the newest seal was recorded.
+pub const AUDIT_SEAL_AGE_SECONDS: &str = "audit_seal_age_seconds";
+/// Verifications of the change log that found something wrong.
+pub const AUDIT_VERIFY_FAILURES_TOTAL: &str = "audit_verify_failures_total";
 /// Always 1; its `version` says which program this is.
 pub const BUILD_INFO: &str = "build_info";
 
@@ -67,7 +73,7 @@ const QUERY_BUCKETS: [f64; 14] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
 
-const METRICS: [Metric; 15] = [
+const METRICS: [Metric; 18] = [
     metric(HTTP_REQUESTS_TOTAL, Kind::Counter, Unit::Count, "Requests answered."),
     metric(
         HTTP_REQUEST_DURATION_SECONDS,
@@ -136,6 +142,24 @@ const METRICS: [Metric; 15] = [
         Kind::Gauge,
         Unit::Count,
         "Relationships that exist.",
+    ),
+    metric(
+        AUDIT_SEAL_NUMBER,
+        Kind::Gauge,
+        Unit::Count,
+        "Number of the newest seal of the change log.",
+    ),
+    metric(
+        AUDIT_SEAL_AGE_SECONDS,
+        Kind::Gauge,
+        Unit::Seconds,
+        "Time since the newest seal was recorded.",
+    ),
+    metric(
+        AUDIT_VERIFY_FAILURES_TOTAL,
+        Kind::Counter,
+        Unit::Count,
+        "Verifications of the change log that found something wrong.",
     ),
     metric(BUILD_INFO, Kind::Gauge, Unit::Count, "The program; always 1."),
 ];

@@ -1,6 +1,9 @@
 //! The seals and the rows they cover, in SQL.
 
+pub mod blank;
 pub mod seal;
+pub mod trail;
+pub mod verify;
 
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 

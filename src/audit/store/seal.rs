@@ -7,7 +7,7 @@ use super::{COLUMNS, row};
 use crate::{
     audit::{
         Newest,
-        digest::{Row, SealDigest},
+        digest::{Row, RowsDigest, SealHead},
         keys::Key,
     },
     error::Result,
@@ -18,8 +18,8 @@ use crate::{
 const BATCH: usize = 1_000;
 
 /// Where the chain ends.
-struct End {
-    number: i64,
+pub(super) struct End {
+    pub(super) number: i64,
     epoch: i32,
     snapshot: Snapshot,
     recorded_at: DateTime<Utc>,
@@ -47,35 +47,43 @@ pub async fn close(conn: &mut PgConnection, key: &Key) -> Result<Option<(Seal, N
     let mut positions = Positions::open(conn, &condition).await?;
     let mut batch = positions.next(conn).await?;
     if batch.is_empty() {
+        positions.close(conn).await?;
         return Ok(None);
     }
     let number = end.as_ref().map_or(1, |end| end.number + 1);
-    let snapshot = positions.snapshot.clone();
-    let previous = end.as_ref().map(|end| end.digest.as_slice());
-    let mut sum = SealDigest::begin(key, number, epoch, &snapshot, previous);
+    let mut digests = RowsDigest::default();
     let mut count = 0;
     while !batch.is_empty() {
         let rows = rows(conn, &batch).await?;
         count += rows.len() as i64;
-        cover(conn, key, number, &rows, &mut sum).await?;
+        cover(conn, key, number, &rows, &mut digests).await?;
         batch = positions.next(conn).await?;
     }
+    let snapshot = positions.close(conn).await?;
     // From here to the commit readers of this very moment wait: what they are told must stay true.
     sqlx::query("select pg_advisory_xact_lock(hashtextextended('archzero.recording', 0))")
         .execute(&mut *conn)
         .await?;
     let recorded_at: DateTime<Utc> =
         sqlx::query_scalar("select greatest(clock_timestamp(), $1::timestamptz + interval '1 microsecond')")
-            .bind(end.map(|end| end.recorded_at))
+            .bind(end.as_ref().map(|end| end.recorded_at))
             .fetch_one(&mut *conn)
             .await?;
-    let digest = sum.finish(recorded_at, count);
+    let head = SealHead {
+        number,
+        epoch,
+        snapshot,
+        recorded_at,
+        count,
+    };
+    let previous = end.as_ref().map(|end| end.digest.as_slice());
+    let digest = head.digest(key, &digests.finish(), previous);
     sqlx::query!(
         "insert into seals (number, epoch, snapshot, recorded_at, count, key_id, digest)
          values ($1, $2, $3::text::pg_snapshot, $4, $5, $6, $7)",
         number,
         epoch,
-        snapshot,
+        head.snapshot,
         recorded_at,
         count,
         key.id,
@@ -86,7 +94,7 @@ pub async fn close(conn: &mut PgConnection, key: &Key) -> Result<Option<(Seal, N
     let seal = Seal {
         number,
         epoch,
-        snapshot: snapshot.parse()?,
+        snapshot: head.snapshot.parse()?,
         recorded_at,
     };
     Ok(Some((
@@ -113,7 +121,7 @@ pub async fn is_due(conn: &mut PgConnection) -> Result<bool> {
     Ok(due.is_some())
 }
 
-async fn end(conn: &mut PgConnection) -> Result<Option<End>> {
+pub(super) async fn end(conn: &mut PgConnection) -> Result<Option<End>> {
     let row = sqlx::query!(
         r#"select number, epoch, snapshot::text as "snapshot!", recorded_at, digest from seals order by number desc limit 1"#
     )
@@ -135,9 +143,17 @@ async fn end(conn: &mut PgConnection) -> Result<Option<End>> {
 /// among them: somebody put it there afterwards, and it must never be vouched for. Nor is one whose transaction was
 /// altered so that it looks new.
 async fn unsealed(conn: &mut PgConnection, end: Option<&End>) -> Result<String> {
-    const OPEN: &str = "not exists (select 1 from change_digests d where d.position = c.position)";
+    let new = new_since(conn, end).await?;
+    Ok(format!("({new}) and {UNCOVERED}"))
+}
+
+/// No seal covers `changes c`.
+pub(super) const UNCOVERED: &str = "not exists (select 1 from change_digests d where d.position = c.position)";
+
+/// Which rows of `changes c` were not there when the seal was made.
+pub(super) async fn new_since(conn: &mut PgConnection, end: Option<&End>) -> Result<String> {
     let Some(end) = end else {
-        return Ok(OPEN.to_owned());
+        return Ok("true".to_owned());
     };
     let epochs: Vec<(i32, i64)> =
         sqlx::query_as("select number, boundary from log_epochs where number >= $1 order by number limit 2")
@@ -150,8 +166,11 @@ async fn unsealed(conn: &mut PgConnection, end: Option<&End>) -> Result<String> 
             .find(|(number, _)| *number == epoch)
             .map(|(_, boundary)| *boundary)
     };
-    let since = since(&end.snapshot, boundary(end.epoch).unwrap_or(0), boundary(end.epoch + 1));
-    Ok(format!("({since}) and {OPEN}"))
+    Ok(since(
+        &end.snapshot,
+        boundary(end.epoch).unwrap_or(0),
+        boundary(end.epoch + 1),
+    ))
 }
 
 /// Rows not covered by a seal of this snapshot, taken in the epoch that began after position `from` and ended with
@@ -200,6 +219,12 @@ impl Positions {
         }
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
+
+    /// Ends the reading; the snapshot it was made in.
+    async fn close(self, conn: &mut PgConnection) -> Result<String> {
+        sqlx::query("close unsealed").persistent(false).execute(conn).await?;
+        Ok(self.snapshot)
+    }
 }
 
 async fn rows(conn: &mut PgConnection, positions: &[i64]) -> Result<Vec<Row>> {
@@ -211,15 +236,15 @@ async fn rows(conn: &mut PgConnection, positions: &[i64]) -> Result<Vec<Row>> {
     rows.iter().map(|r| Ok(row(r)?)).collect()
 }
 
-/// Keeps the digests of these rows and adds them to the seal's.
-async fn cover(conn: &mut PgConnection, key: &Key, seal: i64, rows: &[Row], sum: &mut SealDigest) -> Result<()> {
+/// Keeps the digests of these rows and adds them to those of the seal.
+async fn cover(conn: &mut PgConnection, key: &Key, seal: i64, rows: &[Row], sum: &mut RowsDigest) -> Result<()> {
     let positions: Vec<i64> = rows.iter().map(|row| row.position).collect();
     let (mut salts, mut payloads, mut digests) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         let salt = rand::random::<[u8; 16]>().to_vec();
         let payload = row.payload.digest(&salt);
         let digest = row.digest(key, seal, &payload);
-        sum.row(&digest);
+        sum.add(&digest);
         salts.push(salt);
         payloads.push(payload);
         digests.push(digest);

@@ -241,7 +241,8 @@ pub async fn history(conn: &mut PgConnection, past: &Past, entity: &str, id: Uui
     let (snapshot, before_epoch, end_of_epoch) = past.seal.bounds();
     let rows = sqlx::query_as!(
         Change,
-        "select position, occurred_at, actor_id, request_id, reason, entity, entity_id, entity_type, action, version, before, after
+        "select position, occurred_at, actor_id, request_id, reason, entity, entity_id, entity_type, action, version, before, after,
+                blanked_by
          from changes where entity = $1 and entity_id = $2
            and (position <= $4 or (position <= $5 and pg_visible_in_snapshot(tx, $3::text::pg_snapshot)))
          order by position desc limit $6",

@@ -1,3 +1,6 @@
 //! The audit trail: seals, the trail itself, its verification, blanking.
 
+mod blank;
 mod seals;
+mod tamper;
+mod trail;
