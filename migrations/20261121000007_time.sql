@@ -32,20 +32,14 @@ create unlogged table past_states (
     primary key (seal, entity)
 );
 
-create unlogged table past_cards (
-    seal bigint not null,
-    like cards,
-    quality_score smallint,
-    computed      jsonb,
-    primary key (seal, id)
-);
+-- Without the constraints of the present: rows written before a column came do not have it.
+create unlogged table past_cards as
+    select 0::bigint as seal, c.*, 0::smallint as quality_score, '{}'::jsonb as computed from cards c with no data;
+alter table past_cards add primary key (seal, id);
 create index past_cards_name on past_cards (seal, name_key, id);
 create index past_cards_type on past_cards (seal, type, name_key, id);
 
-create unlogged table past_relationships (
-    seal bigint not null,
-    like relationships,
-    primary key (seal, id)
-);
+create unlogged table past_relationships as select 0::bigint as seal, r.* from relationships r with no data;
+alter table past_relationships add primary key (seal, id);
 create index past_relationships_source on past_relationships (seal, source_id);
 create index past_relationships_target on past_relationships (seal, target_id);

@@ -355,15 +355,13 @@ pub fn strict_date<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<
 
 const INSTANT: &str = "must be an instant with its offset, as 2026-11-21T09:30:00Z or 2026-11-21T10:30:00+01:00";
 
-/// [`parse_instant`] for serde, absent when empty.
+/// [`parse_instant`] for serde. An empty one is refused: taken for absent, it would quietly ask about the present.
 pub fn strict_instant<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     use serde::{Deserialize, de::Error};
-    match Option::<String>::deserialize(value)? {
-        None => Ok(None),
-        Some(text) => parse_instant(&text)
-            .map(Some)
-            .ok_or_else(|| D::Error::custom(format_args!("an instant {INSTANT}"))),
-    }
+    let text = String::deserialize(value)?;
+    parse_instant(&text)
+        .map(Some)
+        .ok_or_else(|| D::Error::custom(format_args!("an instant {INSTANT}")))
 }
 
 /// An instant as RFC 3339 has it, from year 1 to 9999. The `+` of an offset that a query string turned into a space is

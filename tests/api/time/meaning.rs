@@ -42,6 +42,7 @@ async fn instants_are_read_strictly_and_offsets_understood() {
         "1763719200",
         "2026-02-30T00:00:00Z",
         "%00",
+        "",
         "+",
     ] {
         for path in [
