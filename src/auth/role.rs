@@ -138,5 +138,13 @@ pub mod right {
             }
         )* };
     }
-    rights!(View, Create, Edit, Delete, ManageMetamodel, ManageUsers, ManageIntegrations);
+    rights!(
+        View,
+        Create,
+        Edit,
+        Delete,
+        ManageMetamodel,
+        ManageUsers,
+        ManageIntegrations
+    );
 }

@@ -56,7 +56,15 @@ mod tests {
             assert_eq!(cron(good), Some(Some(good.to_owned())), "{good}");
         }
         assert_eq!(cron("OFF"), Some(None));
-        for bad in ["", "daily", "* * * *", "0 0 1 * * *", "61 * * * *", "0 25 * * *", "a b c d e"] {
+        for bad in [
+            "",
+            "daily",
+            "* * * *",
+            "0 0 1 * * *",
+            "61 * * * *",
+            "0 25 * * *",
+            "a b c d e",
+        ] {
             assert_eq!(cron(bad), None, "{bad}");
         }
     }

@@ -160,7 +160,10 @@ impl Job {
     /// The payload in the terms of its kind; one that does not fit will never do.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T> {
         T::deserialize(&self.payload).map_err(|error| {
-            let mut unfit = Error::new(Code::UnprocessableEntity, "The payload is not what this kind of job takes");
+            let mut unfit = Error::new(
+                Code::UnprocessableEntity,
+                "The payload is not what this kind of job takes",
+            );
             unfit.source = Some(error.into());
             unfit
         })
@@ -246,12 +249,8 @@ pub enum Step {
 /// that a client would be to blame for (4xx) ends the job; any other is tried again.
 pub trait Work: Send + Sync + 'static {
     /// Does the next step.
-    fn step<'a>(
-        &'a self,
-        state: &'a AppState,
-        conn: &'a mut PgConnection,
-        job: &'a Job,
-    ) -> BoxFuture<'a, Result<Step>>;
+    fn step<'a>(&'a self, state: &'a AppState, conn: &'a mut PgConnection, job: &'a Job)
+    -> BoxFuture<'a, Result<Step>>;
 }
 
 /// The kinds of jobs that an instance can do. Jobs of other kinds are left to others.

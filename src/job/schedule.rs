@@ -150,7 +150,10 @@ async fn due(conn: &mut PgConnection, known: &[Schedule], now: DateTime<Utc>) ->
     .fetch_all(&mut *conn)
     .await?;
     let mut asked = Vec::new();
-    for schedule in known.iter().filter(|schedule| due.iter().any(|name| name == schedule.name)) {
+    for schedule in known
+        .iter()
+        .filter(|schedule| due.iter().any(|name| name == schedule.name))
+    {
         let job = NewJob::new(schedule.kind, schedule.payload.clone()).coalesced(schedule.name);
         let id = store::enqueue(conn, job).await?;
         let next = schedule.cron.as_deref().and_then(|cron| next_after(cron, now));

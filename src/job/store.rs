@@ -125,12 +125,7 @@ pub struct Claim {
 }
 
 /// Takes a job of these kinds for a while: one whose holder is gone first, else the next in the queue.
-pub async fn claim(
-    conn: &mut PgConnection,
-    kinds: &[String],
-    holder: &str,
-    lease: Duration,
-) -> Result<Option<Claim>> {
+pub async fn claim(conn: &mut PgConnection, kinds: &[String], holder: &str, lease: Duration) -> Result<Option<Claim>> {
     let abandoned = "select id from jobs where state = 'running' and lease_until < now() and kind = any($1)
                      order by lease_until for update skip locked limit 1";
     let next = "select id from jobs j where state = 'queued' and run_at <= now() and kind = any($1)
@@ -190,13 +185,7 @@ fn hold(cancel_requested: Option<bool>) -> Hold {
 
 /// Writes what a step came to, at the end of the step's transaction. When the job is lost nothing is written, and the
 /// caller rolls back: this is what keeps the effects of one who was taken for dead from being committed.
-pub async fn finish_step(
-    conn: &mut PgConnection,
-    id: Uuid,
-    token: Uuid,
-    step: &Step,
-    lease: Duration,
-) -> Result<Hold> {
+pub async fn finish_step(conn: &mut PgConnection, id: Uuid, token: Uuid, step: &Step, lease: Duration) -> Result<Hold> {
     let (checkpoint, result, progress) = match step {
         Step::More { checkpoint, progress } => (Some(checkpoint), None, progress),
         Step::Done { result, progress } => (None, Some(result), progress),
@@ -309,7 +298,11 @@ pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Job>> {
 
 async fn fetch(conn: &mut PgConnection, id: Uuid, lock: &str) -> Result<Option<Job>> {
     let mut query = QueryBuilder::<Postgres>::new("select ");
-    query.push(COLUMNS).push(" from jobs where id = ").push_bind(id).push(lock);
+    query
+        .push(COLUMNS)
+        .push(" from jobs where id = ")
+        .push_bind(id)
+        .push(lock);
     let row = query.build_query_as::<Row>().fetch_optional(conn).await?;
     row.map(Job::try_from).transpose()
 }

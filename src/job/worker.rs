@@ -102,11 +102,7 @@ pub async fn run_next(
 async fn take(state: &AppState, kinds: &Kinds) -> Result<Option<Claim>> {
     let mut conn = state.db.acquire().await?;
     let lease = state.config.jobs.lease;
-    crate::store::timed(
-        "claim_job",
-        store::claim(&mut conn, &kinds.names(), &holder(), lease),
-    )
-    .await
+    crate::store::timed("claim_job", store::claim(&mut conn, &kinds.names(), &holder(), lease)).await
 }
 
 /// Which process this is, for people.
@@ -146,7 +142,9 @@ async fn work_on(state: &AppState, work: &Arc<dyn Work>, claim: Claim, stop: &Ca
             "Given up: the process that worked on it ended {} times without finishing a step",
             job.max_attempts
         );
-        return at.release(&job, Release::Fail, Some(("SERVICE_UNAVAILABLE", &text))).await;
+        return at
+            .release(&job, Release::Fail, Some(("SERVICE_UNAVAILABLE", &text)))
+            .await;
     }
     let mut cancelled = job.cancel_requested;
     loop {
@@ -308,7 +306,10 @@ mod tests {
     #[test]
     fn pauses_double_and_end() {
         let seconds = |attempts| pause(attempts, 1.0).as_secs();
-        assert_eq!([1, 2, 3, 9, 10, 1000, i32::MAX].map(seconds), [2, 4, 8, 512, 600, 600, 600]);
+        assert_eq!(
+            [1, 2, 3, 9, 10, 1000, i32::MAX].map(seconds),
+            [2, 4, 8, 512, 600, 600, 600]
+        );
         assert_eq!(pause(1, 0.5), Duration::from_secs(1));
     }
 }

@@ -54,8 +54,12 @@ impl Work for Sunset {
         Box::pin(async move {
             let mut course: Course = job.checkpoint()?;
             if !is_phase(&metamodel::store::load(conn).await?) {
-                let result = json!({ "moved": 0, "skipped": 0, "reason": format!("{PHASE} of {COMPONENT} has no {TARGET}") });
-                return Ok(Step::Done { result, progress: Progress::default() });
+                let result =
+                    json!({ "moved": 0, "skipped": 0, "reason": format!("{PHASE} of {COMPONENT} has no {TARGET}") });
+                return Ok(Step::Done {
+                    result,
+                    progress: Progress::default(),
+                });
             }
             if job.checkpoint.is_none() {
                 course.total = count(conn).await?;
@@ -72,7 +76,11 @@ impl Work for Sunset {
                 course.after = *last;
             }
             let done = course.moved + course.skipped;
-            let progress = Progress { done, total: Some(course.total.max(done)), message: None };
+            let progress = Progress {
+                done,
+                total: Some(course.total.max(done)),
+                message: None,
+            };
             Ok(if due.len() == BATCH {
                 let checkpoint = serde_json::to_value(course).map_err(Error::internal)?;
                 Step::More { checkpoint, progress }
@@ -87,7 +95,10 @@ impl Work for Sunset {
 /// Whether the metamodel still has the phase: rules can be changed.
 fn is_phase(metamodel: &Metamodel) -> bool {
     metamodel.rules(COMPONENT).iter().any(|rule| {
-        let offered = rule.options.as_ref().is_none_or(|options| options.iter().any(|option| option == TARGET));
+        let offered = rule
+            .options
+            .as_ref()
+            .is_none_or(|options| options.iter().any(|option| option == TARGET));
         rule.key == PHASE && !rule.deprecated && offered
     })
 }
@@ -131,8 +142,12 @@ async fn count(conn: &mut PgConnection) -> Result<i64> {
 /// Moves a locked card, if it is still due now that nobody else can write it.
 async fn move_card(state: &AppState, conn: &mut PgConnection, card: CardRow) -> Result<bool> {
     let text = |key| card.attributes.get(key).and_then(Value::as_str);
-    let (Some(phase), Some(end)) = (text(PHASE), text(END)) else { return Ok(false) };
-    let Ok(end) = end.parse::<NaiveDate>() else { return Ok(false) };
+    let (Some(phase), Some(end)) = (text(PHASE), text(END)) else {
+        return Ok(false);
+    };
+    let Ok(end) = end.parse::<NaiveDate>() else {
+        return Ok(false);
+    };
     if card.deleted_at.is_some() || !MOVED_FROM.contains(&phase) {
         return Ok(false);
     }

@@ -128,9 +128,16 @@ async fn every_route_with_every_role() {
             }
         }
     }
-    let expected: BTreeSet<String> = ["create", "edit", "delete", "manage_integrations", "manage_metamodel", "manage_users"]
-        .map(str::to_owned)
-        .into();
+    let expected: BTreeSet<String> = [
+        "create",
+        "edit",
+        "delete",
+        "manage_integrations",
+        "manage_metamodel",
+        "manage_users",
+    ]
+    .map(str::to_owned)
+    .into();
     assert_eq!(refused, expected);
 }
 

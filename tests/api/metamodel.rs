@@ -7,6 +7,7 @@ use archzero::{
     relationship::ontology::store as ontology,
 };
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::harness::{Answer, Caller, TestApp};
@@ -301,7 +302,9 @@ async fn recompute(app: &TestApp) -> Value {
         worker::run_next(&app.state, &kinds, &stop)
     );
     let ended: Vec<_> = [a.unwrap(), b.unwrap()].into_iter().flatten().collect();
-    let [(id, Outcome::Succeeded)] = ended[..] else { panic!("{ended:?}") };
+    let [(id, Outcome::Succeeded)] = ended[..] else {
+        panic!("{ended:?}")
+    };
     let operator = app.login(Role::Admin).await;
     operator.get(&format!("/jobs/{id}")).await.expect(200).body
 }
@@ -327,7 +330,10 @@ async fn a_rule_change_computes_quality_anew_in_batches_and_once() {
     let rule = json!({"card_type": "Provider", "key": "level", "label": "Level", "data_type": "string"});
     admin.post("/config/metamodel/rules", rule).await.expect(201);
     let done = recompute(&app).await;
-    assert_eq!(done["result"], json!({"card_type": "Provider", "cards": 1200, "changed": 1200}));
+    assert_eq!(
+        done["result"],
+        json!({"card_type": "Provider", "cards": 1200, "changed": 1200})
+    );
     assert_eq!(done["progress"], json!({"done": 1200, "total": 1200, "message": null}));
     let scores: Vec<(i16, i64)> = sqlx::query_as(
         "select quality_score, count(*) from card_scores join cards on id = card_id where type = 'Provider' group by 1 order by 1",

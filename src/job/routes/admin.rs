@@ -140,7 +140,10 @@ pub async fn retry_job(
                     .await?
                     .ok_or_else(|| Error::not_found("job", id))?;
                 if !matches!(before.state, JobState::Failed | JobState::Cancelled) {
-                    let text = format!("The job is {}: only one that failed or was cancelled is tried again", before.state.name());
+                    let text = format!(
+                        "The job is {}: only one that failed or was cancelled is tried again",
+                        before.state.name()
+                    );
                     return Err(Error::new(Code::Conflict, text).with(json!({ "state": before.state })));
                 }
                 store::retry(conn, id).await?;

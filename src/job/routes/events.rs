@@ -96,9 +96,10 @@ pub async fn follow_job(
     let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("still there"));
     let mut response = stream.into_response();
     // Some proxies hold back answers until they are complete.
-    response
-        .headers_mut()
-        .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response.headers_mut().insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
