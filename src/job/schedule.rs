@@ -59,6 +59,7 @@ pub struct Planned {
 pub const OFF: &str = "off";
 
 /// The first moment after `now` that the expression names; none if there will never be one.
+#[must_use]
 pub fn next_after(cron: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     Cron::from_str(cron).ok()?.find_next_occurrence(&now, false).ok()
 }
@@ -195,6 +196,10 @@ pub(super) async fn run_now(
         .iter()
         .find(|schedule| schedule.name == name)
         .ok_or_else(|| Error::not_found("schedule", shown(name)))?;
+    // The schedule before its job, as those who look at the clock lock them.
+    sqlx::query!("select name from schedules where name = $1 for update", name)
+        .fetch_optional(&mut *conn)
+        .await?;
     let job = NewJob::new(schedule.kind, schedule.payload.clone())
         .coalesced(schedule.name)
         .by(created_by);

@@ -2,7 +2,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
@@ -96,25 +96,26 @@ pub async fn run_next(
         return Ok(None);
     };
     let id = claim.job.id;
-    Ok(Some((id, run(state, kinds, claim, stop).await)))
+    Ok(Some((id, Box::pin(run(state, kinds, claim, stop)).await)))
 }
 
 async fn take(state: &AppState, kinds: &Kinds) -> Result<Option<Claim>> {
     let mut conn = state.db.acquire().await?;
     let lease = state.config.jobs.lease;
-    crate::store::timed("claim_job", store::claim(&mut conn, &kinds.names(), &holder(), lease)).await
+    crate::store::timed("claim_job", store::claim(&mut conn, &kinds.names(), &HOLDER, lease)).await
 }
 
 /// Which process this is, for people.
-fn holder() -> String {
+static HOLDER: LazyLock<String> = LazyLock::new(|| {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}:{}", host.trim(), std::process::id())
-}
+});
 
 /// Does a job until it ends, fails, is lost, or the instance is to stop.
 async fn run(state: &AppState, kinds: &Kinds, claim: Claim, stop: &CancellationToken) -> Outcome {
     let (id, kind) = (claim.job.id, claim.job.kind.clone());
-    let span = tracing::info_span!("job", job_id = %id, kind = %kind);
+    // Of the highest level, so that lines of every level carry the job's id whatever the filter.
+    let span = tracing::error_span!("job", job_id = %id, kind = %kind);
     let started = Instant::now();
     async {
         tracing::info!(attempt = claim.job.attempts, "job taken");
@@ -169,7 +170,7 @@ async fn work_on(state: &AppState, work: &Arc<dyn Work>, claim: Claim, stop: &Ca
                 job.attempts = 1;
                 cancelled = hold == Hold::StopRequested;
             }
-            Ok(_) => return Outcome::Lost,
+            Ok(_) | Err(Broken::Lost) => return Outcome::Lost,
             Err(Broken::Panic(text)) => {
                 tracing::error!(panic = text, "a step of a job panicked");
                 let text = "A defect of the server: a step panicked; the log has more under this job's id";
@@ -177,7 +178,6 @@ async fn work_on(state: &AppState, work: &Arc<dyn Work>, claim: Claim, stop: &Ca
                     .release(&job, Release::Fail, Some(("INTERNAL_SERVER_ERROR", text)))
                     .await;
             }
-            Err(Broken::Lost) => return Outcome::Lost,
             Err(Broken::Error(error)) => return at.failed(&job, &error).await,
         }
     }
@@ -262,8 +262,11 @@ impl At<'_> {
         } else {
             Release::Retry(pause(job.attempts, rand::random_range(0.5..1.0)))
         };
-        self.release(job, release, Some((&error.code.name(), &error.message)))
-            .await
+        let message = match error.code {
+            Code::InternalServerError => "A defect of the server; the log has more under this job's id",
+            _ => &error.message,
+        };
+        self.release(job, release, Some((&error.code.name(), message))).await
     }
 
     async fn release(&self, job: &Job, release: Release, error: Option<(&str, &str)>) -> Outcome {

@@ -34,6 +34,7 @@ mod harness;
 mod hostile;
 mod hostile_requests;
 mod idempotency;
+mod jobs;
 mod log;
 mod metamodel;
 mod ontology;

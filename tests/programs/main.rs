@@ -13,6 +13,8 @@ use std::{
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
+mod jobs;
+
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
 /// A database that does not exist yet, dropped in the end.
