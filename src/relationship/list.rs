@@ -30,6 +30,7 @@ pub struct RelationshipFilter {
     #[serde(default, deserialize_with = "crate::http::fields::strict_date")]
     pub target_date: Option<NaiveDate>,
     /// `active` (default), `archived` or `any`.
+    #[param(pattern = "^(active|archived|any)$")]
     pub status: Option<String>,
 }
 

@@ -130,6 +130,7 @@ fn fits(purpose: Purpose, user: &User) -> bool {
 
 /// The secret of an invitation and the password to begin with.
 #[derive(ToSchema)]
+#[schema(example = json!({"token": "the secret of the link", "password": "Correct-Horse-7-Battery"}))]
 pub struct AcceptInvite {
     /// The secret of the link.
     token: String,
@@ -212,6 +213,7 @@ async fn accept(state: &AppState, client: &Client, request: AcceptInvite) -> Res
 
 /// The secret of a reset link and the new password.
 #[derive(ToSchema)]
+#[schema(example = json!({"token": "the secret of the link", "password": "Correct-Horse-7-Battery"}))]
 pub struct ResetPassword {
     /// The secret of the link.
     token: String,

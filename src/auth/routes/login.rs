@@ -26,6 +26,7 @@ use crate::{
 
 /// Who wants to log in.
 #[derive(ToSchema)]
+#[schema(example = json!({"email": "anna@example.com", "password": "Correct-Horse-7-Battery"}))]
 pub struct LogIn {
     /// The e-mail address; capitals and surrounding blanks do not matter.
     #[schema(format = Email, examples("anna@example.com"))]

@@ -25,6 +25,7 @@ use crate::{
 /// The refresh token, unless it comes as a cookie.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
+#[schema(example = json!({"refresh_token": "the token that the last answer brought"}))]
 pub struct RefreshToken {
     /// The token that the last answer brought.
     refresh_token: Option<String>,

@@ -127,8 +127,10 @@ fn refuse_twin(metamodel: &Metamodel, new: &Rule) -> Result<()> {
 }
 
 /// List rules
+///
+/// The rules of all card types or of one, in order of card type and position.
 #[utoipa::path(
-    get, path = "/config/metamodel/rules", tag = "Metamodel", operation_id = "list_metamodel_rules", params(RuleFilter, Paging),
+    get, path = "/config/metamodel/rules", tag = "Metamodel", operation_id = "list_metamodel_rules", params(RuleFilter, Paging, ("X-Arc-Position" = Option<String>, Header, description = "A position that a write returned")),
     responses((status = 200, description = "Rules", body = Page<Rule>, headers(("ETag" = String))), (status = 304, description = "You have it already")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
@@ -156,9 +158,11 @@ pub async fn list_rules(
 }
 
 /// Read a rule
+///
+/// What one attribute of a card type must look like.
 #[utoipa::path(
     get, path = "/config/metamodel/rules/{id}", tag = "Metamodel", operation_id = "get_metamodel_rule",
-    params(("id" = Uuid, Path, description = "Its id")),
+    params(("id" = Uuid, Path, description = "Its id"), ("X-Arc-Position" = Option<String>, Header, description = "A position that a write returned")),
     responses((status = 200, description = "The rule", body = Rule, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such rule")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
