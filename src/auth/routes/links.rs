@@ -135,7 +135,7 @@ pub struct AcceptInvite {
     /// The secret of the link.
     token: String,
     /// The user's name, if it is not to stay as the administrator entered it.
-    #[schema(max_length = 200)]
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
     /// At least 12 characters, at most 72 bytes, with upper-case and lower-case letters, a digit and a symbol; not a
     /// common one.

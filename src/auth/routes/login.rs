@@ -32,7 +32,7 @@ pub struct LogIn {
     #[schema(format = Email, examples("anna@example.com"))]
     email: String,
     /// The password.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 1)]
     password: String,
     /// For browsers: send the refresh token as an HttpOnly cookie instead of in the answer.
     #[schema(default = false)]

@@ -28,6 +28,7 @@ use crate::{
 #[schema(example = json!({"refresh_token": "the token that the last answer brought"}))]
 pub struct RefreshToken {
     /// The token that the last answer brought.
+    #[schema(required = false, value_type = String)]
     refresh_token: Option<String>,
 }
 

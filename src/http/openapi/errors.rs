@@ -62,7 +62,7 @@ const STANDARD: [Standard; 16] = [
     ),
     ("412", "PreconditionFailed", "It was changed since you read it", || {
         json!({
-            "current_version": {"type": "integer", "description": "The version there is."},
+            "current_version": {"type": ["integer", "null"], "description": "The version there is; null when there is nothing."},
             "given_version": {"type": "integer", "description": "The version `If-Match` named."},
         })
     }),

@@ -11,15 +11,15 @@ fn requests() -> [(&'static str, Value); 4] {
             "If-Match",
             json!({
                 "description": "The version you read as `\"<version>\"`, the whole `ETag`, or `*` for whatever there is. A version that is not the current one any more is 412.",
-                "schema": {"type": "string", "pattern": IF_MATCH, "maxLength": 200},
-                "example": "\"3\"",
+                "schema": {"type": "string", "pattern": IF_MATCH},
+                "examples": {"any": {"summary": "Whatever version there is", "value": "*"}, "version": {"summary": "This version", "value": "\"3\""}},
             }),
         ),
         (
             "If-None-Match",
             json!({
                 "description": "The `ETag` you have: if it is still the current one, the answer is 304 without a body.",
-                "schema": {"type": "string", "maxLength": 2000},
+                "schema": {"type": "string"},
                 "example": "W/\"3-0123456789abcdef\"",
             }),
         ),
@@ -27,7 +27,7 @@ fn requests() -> [(&'static str, Value); 4] {
             "Idempotency-Key",
             json!({
                 "description": "Makes the request repeatable: the same key within 24 hours gives the first answer again, with `Idempotent-Replayed: true`, and has no second effect.",
-                "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$", "minLength": 1, "maxLength": 255},
+                "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
                 "example": "inventory-2026-11-21-17",
             }),
         ),
@@ -125,6 +125,11 @@ pub fn of_answer(response: &mut Map<String, Value>, counted: bool) {
 /// Gives every operation the headers that go with what it is.
 pub fn add(document: &mut Value) {
     for (name, described) in answers() {
+        if ["ETag", "Position"].contains(&name) {
+            let mut optional = described.clone();
+            optional["required"] = json!(false);
+            components(document, "headers").insert(format!("{name}IfWritten"), optional);
+        }
         components(document, "headers").insert(name.into(), described);
     }
     for (name, described) in requests() {
@@ -169,6 +174,7 @@ fn take(operation: &mut Operation<'_>) {
 fn give(operation: &mut Operation<'_>) {
     let write = operation.has_parameter("Idempotency-Key");
     let probe = operation.path.contains("/health");
+    let trial = operation.parameters().iter().any(|p| p["name"] == "dry_run");
     for (status, response) in operation.responses().iter_mut() {
         let Some(response) = response.as_object_mut() else {
             continue;
@@ -185,11 +191,12 @@ fn give(operation: &mut Operation<'_>) {
             headers.insert("X-Arc-Position".into(), Value::Null);
             headers.insert("Idempotent-Replayed".into(), reference("Replayed"));
         }
-        for (name, component) in [
-            ("ETag", "ETag"),
-            ("Location", "Location"),
-            ("X-Arc-Position", "Position"),
-        ] {
+        let names = if trial {
+            [("ETag", "ETagIfWritten"), ("X-Arc-Position", "PositionIfWritten")]
+        } else {
+            [("ETag", "ETag"), ("X-Arc-Position", "Position")]
+        };
+        for (name, component) in names.into_iter().chain([("Location", "Location")]) {
             if let Some(header) = headers.get_mut(name) {
                 *header = reference(component);
             }

@@ -75,6 +75,17 @@ pub struct Violator {
     pub violations: Vec<Violation>,
 }
 
+/// The changed rule, or what the change would mean.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes an answer that is one or the other")]
+pub enum RuleOrTrial {
+    /// Without `dry_run`.
+    Rule(Rule),
+    /// With `dry_run=true`.
+    Trial(Trial),
+}
+
 async fn try_out(conn: &mut PgConnection, rule: &Rule) -> Result<Trial> {
     let mut trial = Trial {
         dry_run: true,
@@ -237,7 +248,7 @@ pub async fn create_rule(
     params(("id" = Uuid, Path, description = "Its id"), DryRun, ("If-Match" = Option<String>, Header, description = "The version you read")),
     request_body(content((RulePatch = "application/merge-patch+json"), (RulePatch = "application/json"))),
     responses(
-        (status = 200, description = "The rule; with `dry_run=true` what the change would mean", body = Rule, headers(("ETag" = String))),
+        (status = 200, description = "The rule; with `dry_run=true` what the change would mean", body = RuleOrTrial, headers(("ETag" = String))),
         (status = 404, description = "There is no such rule"),
         (status = 412, description = "Changed since you read it"),
     ),
