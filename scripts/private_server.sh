@@ -67,8 +67,8 @@ python_environment() {
     say "getting what $2 lists"
     rm -rf "$python"
     mkdir -p "${python%/*}"
-    python3 -m venv "$python" && "$python/bin/pip" -q install --disable-pip-version-check --require-hashes -r "$2" >&2 ||
-      fail "cannot install $2"
+    python3 -m venv "$python" || fail "cannot make $python"
+    "$python/bin/pip" -q install --disable-pip-version-check --require-hashes -r "$2" >&2 || fail "cannot install $2"
     : >"$python/complete"
   }
 }

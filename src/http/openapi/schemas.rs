@@ -17,6 +17,7 @@ pub fn settle(document: &mut Value) {
     each_schema(document, &mut |schema| {
         rename_example(schema);
         name_choices(schema);
+        open(schema);
     });
     let known = components(document, "schemas").clone();
     let mut sent = BTreeSet::new();
@@ -163,6 +164,18 @@ fn name_choices(schema: &mut Map<String, Value>) {
         let words: Vec<&str> = words.split('|').collect();
         schema.insert("enum".into(), json!(words));
         schema.remove("pattern");
+    }
+}
+
+/// An object without described properties may have any; said aloud, because generators read silence as none.
+fn open(schema: &mut Map<String, Value>) {
+    let is_object = match schema.get("type") {
+        Some(Value::String(kind)) => kind == "object",
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
+        _ => false,
+    };
+    if is_object && !schema.contains_key("properties") && !schema.contains_key("additionalProperties") {
+        schema.insert("additionalProperties".into(), json!(true));
     }
 }
 
