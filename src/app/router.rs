@@ -9,7 +9,6 @@ use tower_http::{
     compression::CompressionLayer,
     cors::{AllowOrigin, CorsLayer},
 };
-use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::AppState;
@@ -40,18 +39,20 @@ fn slices() -> OpenApiRouter<AppState> {
 
 /// The OpenAPI document of this program.
 #[must_use]
-pub fn openapi() -> OpenApi {
-    document::complete(slices().into_openapi())
+pub fn openapi() -> serde_json::Value {
+    document::complete(&slices().into_openapi())
 }
 
 /// The router with all layers. The outermost is the last one added.
 pub fn router(state: &AppState) -> Router {
     let (routes, document) = slices().split_for_parts();
+    let document = document::complete(&document);
     routes
         .merge(health::configured_path(&state.config.telemetry))
-        .merge(document::router(&document::complete(document)))
+        .merge(document::router(&document))
         .fallback(middleware::not_found)
         .method_not_allowed_fallback(middleware::method_not_allowed)
+        .layer(from_fn_with_state(document::known(document), document::refuse_unknown))
         .layer(from_fn(middleware::forbid_caching))
         .layer(from_fn_with_state(state.clone(), rate_limit::limit))
         .layer(from_fn_with_state(state.clone(), auth::authenticate))

@@ -35,6 +35,22 @@ impl Tier {
     }
 }
 
+impl utoipa::PartialSchema for Tier {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .description(Some("How critical an application is to the business."))
+            .enum_values(Some(Self::NAMES.map(|(name, _)| name)))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for Tier {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "BusinessCriticality".into()
+    }
+}
+
 /// The writable fields of a card, valid against the metamodel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CardDraft {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{CardRow, Phase, Tier, store};
@@ -35,6 +35,7 @@ pub struct CardFilter {
     pub r#type: Vec<String>,
     /// `Plan`, `Phase In`, `Active`, `Phase Out`, `End of Life` or `Undefined`, on `target_date`; repeat for several.
     #[serde(default)]
+    #[param(inline, value_type = Vec<Phase>)]
     pub lifecycle_phase: Vec<String>,
     /// The date for everything that depends on one; default today (UTC).
     #[serde(default, deserialize_with = "crate::http::fields::strict_date")]
@@ -47,6 +48,7 @@ pub struct CardFilter {
     #[serde(default)]
     pub tags: Vec<String>,
     /// Whether a card must carry `any` (default) or `all` of the tags.
+    #[param(pattern = "^(any|all)$")]
     pub tags_mode: Option<String>,
     /// Words to be found in name, tags, description or attributes, each as the beginning of a word; `"a phrase"`, `-without`.
     /// Typos are forgiven when nothing is found otherwise. Best first, with highlights.
@@ -60,12 +62,15 @@ pub struct CardFilter {
     pub quality_max: Option<i16>,
     /// Functional fit, 1 to 4; repeat for several.
     #[serde(default)]
+    #[param(inline, value_type = Vec<Fit>)]
     pub functional_fit: Vec<i16>,
     /// Technical fit, 1 to 4; repeat for several.
     #[serde(default)]
+    #[param(inline, value_type = Vec<Fit>)]
     pub technical_fit: Vec<i16>,
     /// `Tier 1` to `Tier 4`; repeat for several.
     #[serde(default)]
+    #[param(inline, value_type = Vec<Tier>)]
     pub business_criticality: Vec<String>,
     /// Value of `attributes.pace_layer`; repeat for several.
     #[serde(default)]
@@ -73,21 +78,33 @@ pub struct CardFilter {
     /// Changed at or after this instant.
     pub updated_since: Option<DateTime<Utc>>,
     /// `only` deleted cards, or `include` them; default neither.
+    #[param(pattern = "^(only|include)$")]
     pub deleted: Option<String>,
     /// `path:operator:value`, for example `attributes.hosting_type:eq:SaaS`; repeat for several, all must hold.
     #[serde(default)]
     pub filter: Vec<String>,
     /// `name` (default), `type`, `created_at`, `updated_at`, `quality_score`, `lifecycle.plan` …, or `attributes.<path>`; with
     /// `search` also `relevance`, then the default.
+    #[param(
+        pattern = r"^(name|type|created_at|updated_at|quality_score|relevance|lifecycle\.(plan|phase_in|active|phase_out|eol)|attributes\..+)$"
+    )]
     pub sort: Option<String>,
     /// `asc` (default) or `desc`; cards without a value come last either way.
+    #[param(pattern = "^(asc|desc)$")]
     pub order: Option<String>,
     /// Only these fields, comma-separated; `attributes.<path>` for one attribute. `id` always comes along, `highlights` must be
     /// named.
     pub fields: Option<String>,
     /// `relationships` adds each card's active relationships.
+    #[param(pattern = "^(relationships)$")]
     pub include: Option<String>,
 }
+
+/// How well an application fits, as a parameter: 1 (unreasonable) to 4 (perfect).
+#[derive(ToSchema)]
+#[schema(minimum = 1, maximum = 4)]
+#[expect(dead_code, reason = "describes parameters that are read as plain numbers")]
+struct Fit(i16);
 
 /// A checked [`CardFilter`].
 pub struct CardQuery {

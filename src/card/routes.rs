@@ -50,6 +50,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
 #[into_params(parameter_in = Query)]
 pub struct CardParameters {
     /// Comma-separated: `relationships` (active ones), `history` (the last 20 versions), `violations` (of today's rules).
+    #[param(pattern = "^(relationships|history|violations)(,(relationships|history|violations))*$")]
     include: Option<String>,
     /// Only these fields, comma-separated; `attributes.<path>` for one attribute.
     fields: Option<String>,

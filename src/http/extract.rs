@@ -19,7 +19,7 @@ use utoipa::{
     },
 };
 
-use super::fields::Fields;
+use super::{fields::Fields, unambiguous::Unambiguous};
 use crate::{
     app::AppState,
     error::{Code, Error, Result},
@@ -111,19 +111,25 @@ fn require_json(headers: &HeaderMap, accepted: &[&str]) -> Result<()> {
     .with(serde_json::json!({ "accepted": accepted })))
 }
 
-/// Parses JSON; the error tells line and column.
+/// Parses JSON; the error tells line and column. A name that an object has twice is refused: which of the two was meant,
+/// two readers may see differently, and one of them checks what the other then does.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        let details = serde_json::json!({ "line": error.line(), "column": error.column() });
-        let text = match error.classify() {
-            serde_json::error::Category::Data => error.to_string(),
-            _ if error.to_string().starts_with("recursion limit exceeded") => {
-                "The body nests deeper than 127 levels, which no request here needs".to_owned()
-            }
-            _ => format!("The body is not well-formed JSON: {error}"),
-        };
-        Error::invalid(text).with(details)
-    })
+    let value: Unambiguous = serde_json::from_slice(bytes).map_err(unreadable)?;
+    // What was read stands for itself; only a type that wants more than any value asks the text again, to say where.
+    T::deserialize(value.0).or_else(|_| serde_json::from_slice(bytes).map_err(unreadable))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unreadable(error: serde_json::Error) -> Error {
+    let details = serde_json::json!({ "line": error.line(), "column": error.column() });
+    let text = match error.classify() {
+        serde_json::error::Category::Data => error.to_string(),
+        _ if error.to_string().starts_with("recursion limit exceeded") => {
+            "The body nests deeper than 127 levels, which no request here needs".to_owned()
+        }
+        _ => format!("The body is not well-formed JSON: {error}"),
+    };
+    Error::invalid(text).with(details)
 }
 
 /// Path parameters.
@@ -167,8 +173,17 @@ impl<T: DeserializeOwned + IntoParams> QueryParameters for T {
     }
 
     fn read(pairs: &[(String, String)]) -> Result<Self> {
-        let own = Self::names();
-        let mine: Vec<_> = pairs.iter().filter(|(name, _)| own.contains(name)).collect();
+        let own = T::into_params(|| None);
+        let mut mine = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            let Some(parameter) = own.iter().find(|parameter| parameter.name == pair.0) else {
+                continue;
+            };
+            if pair.1.is_empty() && !takes_nothing(parameter) {
+                return Err(Error::invalid("This query parameter has no value").at(pair.0.as_str()));
+            }
+            mine.push(pair);
+        }
         let encoded = serde_html_form::to_string(mine).map_err(Error::internal)?;
         serde_html_form::from_str(&encoded)
             .map_err(|error| Error::invalid(format!("A query parameter is not valid: {error}")))
@@ -231,6 +246,17 @@ impl<T: IntoParams> FromRequestParts<AppState> for QueryFields<T> {
     }
 }
 
+/// Whether an empty value means something. Of a date, an id or a number it would count as absent, so that a variable that
+/// somebody forgot to fill in gives the whole list instead of an error.
+fn takes_nothing(parameter: &Parameter) -> bool {
+    match &parameter.schema {
+        Some(RefOr::T(Schema::Object(object))) => {
+            kind_of(parameter) == Type::String && object.format.is_none() && object.pattern.is_none()
+        }
+        _ => true,
+    }
+}
+
 fn kind_of(parameter: &Parameter) -> Type {
     let of = |kind: &SchemaType| match kind {
         SchemaType::Type(kind) => Some(kind.clone()),
@@ -274,7 +300,7 @@ impl FromRequestParts<AppState> for AnyQuery {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
-        decoded(parts).map(Self)
+        decoded(parts.uri.query().unwrap_or_default()).map(Self)
     }
 }
 
@@ -307,13 +333,17 @@ fn is_text(query: &str) -> bool {
 }
 
 fn pairs(parts: &Parts, names: &[String]) -> Result<Vec<(String, String)>> {
-    let pairs = decoded(parts)?;
+    read_query(parts.uri.query().unwrap_or_default(), names)
+}
+
+/// The decoded pairs of a query string, if it has none but these names.
+pub fn read_query(query: &str, names: &[String]) -> Result<Vec<(String, String)>> {
+    let pairs = decoded(query)?;
     refuse_unknown(&pairs, names)?;
     Ok(pairs)
 }
 
-fn decoded(parts: &Parts) -> Result<Vec<(String, String)>> {
-    let query = parts.uri.query().unwrap_or_default();
+fn decoded(query: &str) -> Result<Vec<(String, String)>> {
     if !is_text(query) {
         return Err(Error::invalid("The query string is not UTF-8"));
     }

@@ -14,6 +14,7 @@ pub mod openapi;
 pub mod page;
 pub mod rate_limit;
 pub mod serve;
+mod unambiguous;
 pub mod write;
 
 tokio::task_local! {

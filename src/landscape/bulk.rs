@@ -34,27 +34,40 @@ pub async fn queue(conn: &mut PgConnection, attempt: u32) -> Result<()> {
 /// At most this many operations in one request.
 pub const MAX_OPERATIONS: usize = 2000;
 
+/// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Op {
+#[schema(as = BulkOp)]
+pub enum Op {
+    /// Something new.
     Create,
+    /// A merge patch.
     Update,
+    /// Creates it, or merges the given fields into it.
     Upsert,
+    /// Soft, with what goes along.
     Delete,
+    /// Adds tags.
     Tag,
+    /// Removes tags.
     Untag,
 }
 
+/// What it is done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Entity {
+#[schema(as = BulkEntity)]
+pub enum Entity {
+    /// A card.
     Card,
+    /// A relationship.
     Relationship,
 }
 
 /// What became of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = BulkStatus)]
 pub enum Status {
     /// Something new is there.
     Created,
@@ -101,6 +114,7 @@ pub struct BulkReport {
 
 /// Counts of a batch.
 #[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = BulkSummary)]
 pub struct Summary {
     /// New.
     pub created: usize,

@@ -11,6 +11,6 @@ mod writer;
 
 pub use bulk::{BulkRequest, MAX_OPERATIONS};
 pub use deletion::{DeletionReport, RestoreReport};
-pub use reference::Reference;
+pub use reference::{CardReference, Reference};
 pub use routes::routes;
 pub use writer::{NewEdge, Writer};

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::siblings;
@@ -12,6 +13,48 @@ use crate::{
     http::fields::{Fields, kind},
     metamodel::{self, name_key, parse_path},
 };
+
+/// A card, named in one of four ways.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub enum CardReference {
+    /// By id.
+    Id(Uuid),
+    /// By what an earlier operation of the same batch was about.
+    Operation(OperationPlace),
+    /// By type and name.
+    Named(NamedCard),
+    /// By the identifier another system gave it.
+    External(ExternalCard),
+}
+
+/// `$n`: what operation `n` of the batch, from 0, was about. Only within a batch.
+#[derive(ToSchema)]
+#[schema(pattern = r"^\$[0-9]{1,4}$", example = "$0")]
+#[expect(dead_code, reason = "describes what is read by hand")]
+pub struct OperationPlace(String);
+
+/// A card by type and name; for capabilities and organisations the name may be a path `A / B / C`.
+#[derive(ToSchema)]
+#[schema(example = json!({"type": "Application", "name": "CRM"}))]
+#[expect(dead_code, reason = "describes what is read by hand")]
+pub struct NamedCard {
+    /// Card type.
+    r#type: String,
+    /// Name or path.
+    name: String,
+}
+
+/// A card by an entry of its `external_ids`.
+#[derive(ToSchema)]
+#[schema(example = json!({"system": "inventory", "id": "A-17"}))]
+#[expect(dead_code, reason = "describes what is read by hand")]
+pub struct ExternalCard {
+    /// The other system.
+    system: String,
+    /// The identifier there.
+    id: String,
+}
 
 /// A card, named in one of the four ways.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -38,6 +38,7 @@ pub struct RelationshipFilter {
     #[param(example = "2026-11-21T09:30:00Z")]
     pub known_at: Option<DateTime<Utc>>,
     /// `active` (default), `archived` or `any`.
+    #[param(pattern = "^(active|archived|any)$")]
     pub status: Option<String>,
 }
 

@@ -129,8 +129,11 @@ async fn refuse_stricter(
 }
 
 /// List relationship types
+///
+/// Which types of cards may be connected, how many of them at a time, and what that means to the graph. All filters
+/// must hold.
 #[utoipa::path(
-    get, path = "/config/relationship-types", tag = "Metamodel", operation_id = "list_relationship_types", params(RelationshipTypeFilter, Paging),
+    get, path = "/config/relationship-types", tag = "Metamodel", operation_id = "list_relationship_types", params(RelationshipTypeFilter, Paging, ("X-Arc-Position" = Option<String>, Header, description = "A position that a write returned")),
     responses((status = 200, description = "Relationship types", body = Page<RelationshipType>, headers(("ETag" = String))), (status = 304, description = "You have it already")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
@@ -167,9 +170,11 @@ pub async fn list_relationship_types(
 }
 
 /// Read a relationship type
+///
+/// Between which types of cards it may lead, and what it means to the graph.
 #[utoipa::path(
     get, path = "/config/relationship-types/{id}", tag = "Metamodel", operation_id = "get_relationship_type",
-    params(("id" = Uuid, Path, description = "Its id")),
+    params(("id" = Uuid, Path, description = "Its id"), ("X-Arc-Position" = Option<String>, Header, description = "A position that a write returned")),
     responses((status = 200, description = "The relationship type", body = RelationshipType, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such relationship type")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]

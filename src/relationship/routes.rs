@@ -42,6 +42,9 @@ pub fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// List relationships
+///
+/// In order of creation. Filters combine with and; a repeated `type` means any of them. Pages by `page` and `limit`,
+/// or walk a list of any length with `cursor`.
 #[utoipa::path(
     get, path = "/relationships", tag = "Relationships", operation_id = "list_relationships",
     params(RelationshipFilter, Paging, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
@@ -66,6 +69,8 @@ pub async fn list_relationships(
 }
 
 /// Read a relationship
+///
+/// Archived ones too: what was deleted stays readable with `status` `archived`.
 #[utoipa::path(
     get, path = "/relationships/{id}", tag = "Relationships", operation_id = "get_relationship",
     params(("id" = Uuid, Path, description = "The relationship's id"), RelationshipParameters, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
@@ -175,6 +180,9 @@ pub struct Other {
 }
 
 /// The relationships of a card, grouped by type and direction
+///
+/// What the card is connected with, one group per relationship type and direction, each with the card at the other
+/// end.
 #[utoipa::path(
     get, path = "/cards/{id}/relationships", tag = "Relationships", operation_id = "get_card_relationships",
     params(("id" = Uuid, Path, description = "The card's id"), AroundParameters),

@@ -29,6 +29,7 @@ mod card_names;
 mod cards;
 mod concurrency;
 mod condition;
+mod document;
 mod graph;
 mod harness;
 mod hostile;

@@ -133,11 +133,12 @@ fn fits(purpose: Purpose, user: &User) -> bool {
 
 /// The secret of an invitation and the password to begin with.
 #[derive(ToSchema)]
+#[schema(example = json!({"token": "the secret of the link", "password": "Correct-Horse-7-Battery"}))]
 pub struct AcceptInvite {
     /// The secret of the link.
     token: String,
     /// The user's name, if it is not to stay as the administrator entered it.
-    #[schema(max_length = 200)]
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
     /// At least 12 characters, at most 72 bytes, with upper-case and lower-case letters, a digit and a symbol; not a
     /// common one.
@@ -215,6 +216,7 @@ async fn accept(state: &AppState, client: &Client, request: AcceptInvite) -> Res
 
 /// The secret of a reset link and the new password.
 #[derive(ToSchema)]
+#[schema(example = json!({"token": "the secret of the link", "password": "Correct-Horse-7-Battery"}))]
 pub struct ResetPassword {
     /// The secret of the link.
     token: String,

@@ -26,12 +26,13 @@ use crate::{
 
 /// Who wants to log in.
 #[derive(ToSchema)]
+#[schema(example = json!({"email": "anna@example.com", "password": "Correct-Horse-7-Battery"}))]
 pub struct LogIn {
     /// The e-mail address; capitals and surrounding blanks do not matter.
     #[schema(format = Email, examples("anna@example.com"))]
     email: String,
     /// The password.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 1)]
     password: String,
     /// For browsers: send the refresh token as an HttpOnly cookie instead of in the answer.
     #[schema(default = false)]

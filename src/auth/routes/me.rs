@@ -24,6 +24,9 @@ use crate::{
 const LARGEST_PREFERENCES: usize = 16 * 1024;
 
 /// Read one's profile
+///
+/// Who the access token belongs to, with roles, permissions and preferences as they are now, not as they were at
+/// log-in.
 #[utoipa::path(
     get, path = "/auth/me", tag = "Authentication", operation_id = "get_me",
     responses((status = 200, description = "The caller", body = ProfileView, headers(("ETag" = String))), (status = 304, description = "You have it already")),
@@ -41,6 +44,7 @@ pub async fn get_me(State(state): State<AppState>, caller: Principal, headers: H
 
 /// What one may change of oneself.
 #[derive(ToSchema)]
+#[schema(example = json!({"name": "Anna Berg", "preferences": {"theme": "dark", "old_setting": null}}))]
 pub struct UpdateProfile {
     /// The name shown to others.
     #[schema(min_length = 1, max_length = 200)]
@@ -50,6 +54,8 @@ pub struct UpdateProfile {
 }
 
 /// Change one's profile
+///
+/// A merge patch (RFC 7396) of name and preferences; `null` removes a preference.
 #[utoipa::path(
     patch, path = "/auth/me", tag = "Authentication", operation_id = "update_me",
     params(("If-Match" = Option<String>, Header, description = "The version you read")),

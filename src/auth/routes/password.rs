@@ -20,6 +20,7 @@ use crate::{
 
 /// The old password and the new one.
 #[derive(ToSchema)]
+#[schema(example = json!({"current_password": "Correct-Horse-7-Battery", "new_password": "Proper-Stable-8-Voltage"}))]
 pub struct ChangePassword {
     /// The password until now.
     #[schema(format = Password)]

@@ -25,8 +25,10 @@ use crate::{
 /// The refresh token, unless it comes as a cookie.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
+#[schema(example = json!({"refresh_token": "the token that the last answer brought"}))]
 pub struct RefreshToken {
     /// The token that the last answer brought.
+    #[schema(required = false, value_type = String)]
     refresh_token: Option<String>,
 }
 

@@ -104,6 +104,9 @@ pub async fn list_sessions(
 }
 
 /// End one of one's sessions
+///
+/// Ends one session of the caller, by the id that the list of sessions gives. It is refused within a second on every
+/// instance.
 #[utoipa::path(
     delete, path = "/auth/sessions/{id}", tag = "Authentication", operation_id = "revoke_session",
     params(("id" = Uuid, Path, description = "The session's id")),
@@ -143,6 +146,8 @@ pub struct Extent {
 }
 
 /// End all one's other sessions
+///
+/// Ends all sessions of the caller but the one that asks. They are refused within a second on every instance.
 #[utoipa::path(
     delete, path = "/auth/sessions", tag = "Authentication", operation_id = "revoke_sessions",
     params(Extent),

@@ -95,6 +95,8 @@ pub async fn rank_fan_out(
 }
 
 /// What directly depends on a card
+///
+/// The cards that lead directly to this one, by relationship type, with their number however many there are.
 #[utoipa::path(
     get, path = "/graph/fan-in/{id}", tag = "Graph", operation_id = "get_fan_in",
     params(("id" = Uuid, Path, description = "The card"), FanParameters, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
@@ -112,6 +114,8 @@ pub async fn fan_in_of_card(
 }
 
 /// What a card directly depends on
+///
+/// The cards that this one leads to directly, by relationship type, with their number however many there are.
 #[utoipa::path(
     get, path = "/graph/fan-out/{id}", tag = "Graph", operation_id = "get_fan_out",
     params(("id" = Uuid, Path, description = "The card"), FanParameters, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),

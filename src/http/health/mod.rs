@@ -276,6 +276,8 @@ async fn health(State(state): State<AppState>) -> Result<Answer<HealthReport>> {
 }
 
 /// The state of this instance and its stores, below the API's own prefix.
+///
+/// The same as `/health`: without the database 503 and `unhealthy`.
 #[utoipa::path(get, path = "/api/v1/health", tag = "Health", extensions(("x-permission" = json!("public"))), responses(
     (status = 200, description = "Healthy or degraded", body = HealthReport),
     (status = 503, description = "Unhealthy", body = HealthReport),

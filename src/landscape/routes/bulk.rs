@@ -16,8 +16,8 @@ use crate::{
         write::{Answer, WriteRequest},
     },
     landscape::{
-        BulkRequest, Writer,
-        bulk::{self, BulkReport},
+        BulkRequest, CardReference, Writer,
+        bulk::{self, BulkReport, Entity, Op},
     },
 };
 
@@ -44,11 +44,12 @@ pub struct BulkBody {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 pub struct BulkOperation {
-    /// `create`, `update` (a merge patch), `upsert` (by id, external id, or type and name; relationships by source,
+    /// What is to be done: `create`, `update` (a merge patch), `upsert` (by id, external id, or type and name; relationships by source,
     /// type, target and `valid_from`), `delete`, `tag`, `untag`.
-    op: String,
+    op: Op,
     /// `card` (the default) or `relationship`.
-    entity: Option<String>,
+    #[schema(default = "card")]
+    entity: Option<Entity>,
     /// The card's fields (create, update, upsert).
     #[schema(value_type = Option<Object>)]
     card: Option<Value>,
@@ -56,12 +57,12 @@ pub struct BulkOperation {
     #[schema(value_type = Option<Object>)]
     relationship: Option<Value>,
     /// What is changed, deleted or tagged: an id, `{"type", "name"}`, `{"system", "id"}` or `"$n"` of operation n.
-    #[schema(value_type = Option<Object>)]
-    id: Option<Value>,
+    id: Option<CardReference>,
     /// The version it must have.
     #[schema(minimum = 1)]
     version: Option<i32>,
     /// The tags to add or remove.
+    #[schema(max_items = 50)]
     tags: Option<Vec<String>>,
 }
 

@@ -4,11 +4,12 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{
     app::AppState,
     auth::{Allowed, api_key::scope, right},
-    card::{CardDraft, CardView},
+    card::{CardDraft, CardView, Tier},
     error::{Error, Result, ViolationCode},
     http::{
         extract::{JsonObject, NoQuery},
@@ -31,6 +32,34 @@ use axum::extract::State;
     "lifecycle": {"active": "2021-04-01"}, "attributes": {"hosting_type": "SaaS"}
 }))]
 pub struct CardBody {
+    /// What is the card's own.
+    #[serde(flatten)]
+    contents: CardContents,
+    /// Relationships of the new card, `{"type", "target"}` or `{"type", "source"}`, where the other
+    /// end is an id or `{"type", "name"}`, with `valid_from`, `valid_to`, `description`, `allocation_pct`, `attributes`.
+    #[schema(value_type = Option<Vec<Object>>)]
+    relationships: Option<Vec<Value>>,
+}
+
+/// A card as clients send it to be there under an id of theirs.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read field by field")]
+#[schema(example = json!({
+    "type": "Application", "name": "Customer Portal", "tags": ["web"], "technical_fit": 3, "business_criticality": "Tier 2",
+    "lifecycle": {"active": "2021-04-01"}, "attributes": {"hosting_type": "SaaS"}
+}))]
+pub struct PutCard {
+    /// What is the card's own.
+    #[serde(flatten)]
+    contents: CardContents,
+    /// The id of the path again, or nothing.
+    id: Option<Uuid>,
+}
+
+/// What is a card's own.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes parts of bodies, which are read field by field")]
+pub struct CardContents {
     /// A card type of the metamodel.
     #[schema(example = "Application")]
     r#type: String,
@@ -52,17 +81,47 @@ pub struct CardBody {
     #[schema(minimum = 1, maximum = 4)]
     technical_fit: Option<i32>,
     /// `Tier 1` to `Tier 4`; applications only.
-    business_criticality: Option<String>,
+    business_criticality: Option<Tier>,
     /// Governed by the rules of the card type; see `/config/metamodel/{card_type}`.
     #[schema(value_type = Option<Object>)]
     attributes: Option<Value>,
     /// Why, for the history.
     #[schema(max_length = 500)]
     change_reason: Option<String>,
-    /// Only when creating: relationships of the new card, `{"type", "target"}` or `{"type", "source"}`, where the other
-    /// end is an id or `{"type", "name"}`, with `valid_from`, `valid_to`, `description`, `allocation_pct`, `attributes`.
-    #[schema(value_type = Option<Vec<Object>>)]
-    relationships: Option<Vec<Value>>,
+}
+
+/// The changes of a card: a merge patch. What is not named stays, null removes, the type stays.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read field by field")]
+#[schema(example = json!({"technical_fit": 2, "attributes": {"owner": null}, "change_reason": "reviewed"}))]
+pub struct CardPatch {
+    /// Cannot be changed; may be repeated.
+    r#type: Option<String>,
+    /// 1 to 255 characters, unique per type (among siblings for capabilities and organisations).
+    #[schema(min_length = 1, max_length = 255)]
+    name: Option<String>,
+    /// Markdown, at most 2,000 characters.
+    #[schema(max_length = 2000)]
+    description: Option<String>,
+    /// Replaces all tags: at most 50, each of at most 60 characters.
+    #[schema(max_items = 50)]
+    tags: Option<Vec<String>>,
+    /// Merged: `plan` ≤ `phase_in` ≤ `active` ≤ `phase_out` ≤ `eol`.
+    lifecycle: Option<crate::card::LifecycleView>,
+    /// 1 (unreasonable) to 4 (perfect); applications only.
+    #[schema(minimum = 1, maximum = 4)]
+    functional_fit: Option<i32>,
+    /// 1 (unreasonable) to 4 (perfect); applications only.
+    #[schema(minimum = 1, maximum = 4)]
+    technical_fit: Option<i32>,
+    /// `Tier 1` to `Tier 4`; applications only.
+    business_criticality: Option<Tier>,
+    /// Merged, at any depth; governed by the rules of the card type.
+    #[schema(value_type = Option<Object>)]
+    attributes: Option<Value>,
+    /// Why, for the history.
+    #[schema(max_length = 500)]
+    change_reason: Option<String>,
 }
 
 /// A card and the relationships made with it.

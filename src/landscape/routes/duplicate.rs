@@ -23,6 +23,7 @@ use crate::{
 /// What the copy is called.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
+#[schema(example = json!({"name": "CRM (trial)"}))]
 pub struct DuplicateCard {
     /// The copy's name; by default the original's with " (copy)".
     #[schema(max_length = 255)]

@@ -15,7 +15,7 @@ use crate::{
         extract::{JsonObject, NoQuery, Path},
         write::{Answer, WriteRequest},
     },
-    landscape::{Writer, bulk::read_edge},
+    landscape::{CardReference, Writer, bulk::read_edge},
     relationship::{RelationshipRow, RelationshipView},
 };
 
@@ -33,14 +33,12 @@ pub struct RelationshipBody {
     r#type: String,
     /// Where it starts, as id; or give `source`.
     source_id: Option<Uuid>,
-    /// Where it starts, as `{"type", "name"}` or `{"system", "id"}`.
-    #[schema(value_type = Option<Object>)]
-    source: Option<Value>,
+    /// Where it starts, named in another way.
+    source: Option<CardReference>,
     /// Where it leads, as id; or give `target`.
     target_id: Option<Uuid>,
-    /// Where it leads, as `{"type", "name"}` or `{"system", "id"}`.
-    #[schema(value_type = Option<Object>)]
-    target: Option<Value>,
+    /// Where it leads, named in another way.
+    target: Option<CardReference>,
     /// First day on which it holds.
     valid_from: Option<chrono::NaiveDate>,
     /// Last day on which it holds.
@@ -62,6 +60,7 @@ pub struct RelationshipBody {
 /// What of a relationship can change; its type and ends cannot.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
+#[schema(example = json!({"valid_to": "2027-12-31", "attributes": {"dependency": "soft"}, "change_reason": "moves to the new platform"}))]
 pub struct RelationshipPatch {
     /// First day on which it holds.
     valid_from: Option<chrono::NaiveDate>,
@@ -88,6 +87,8 @@ fn answer(status: StatusCode, row: RelationshipRow) -> Result<Answer> {
 
 /// Create a relationship
 ///
+/// Between two cards, named by id or otherwise. The ontology says which types there are between which; the same edge
+/// may exist several times as long as its intervals do not overlap.
 /// It belongs to its source: it takes the right to edit cards of the source's type, and to view both ends.
 #[utoipa::path(
     post, path = "/relationships", tag = "Relationships", operation_id = "create_relationship",
@@ -135,7 +136,7 @@ pub async fn create_relationship(
     params(("id" = Uuid, Path, description = "The relationship's id"), ("If-Match" = Option<String>, Header, description = "The version you read, the ETag as given, or *")),
     request_body(content((RelationshipPatch = "application/merge-patch+json"), (RelationshipPatch = "application/json"))),
     responses(
-        (status = 200, description = "Changed", body = RelationshipView),
+        (status = 200, description = "Changed", body = RelationshipView, headers(("ETag" = String))),
         (status = 404, description = "There is no such relationship"),
         (status = 409, description = "The new interval meets another edge"),
         (status = 412, description = "Changed since you read it"),

@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::create::{CardBody, change_reason, name_holder};
+use super::create::{CardPatch, PutCard, change_reason, name_holder};
 use crate::{
     app::AppState,
     auth::{Allowed, Permission, right},
@@ -37,10 +37,10 @@ pub(super) fn answer(state: &AppState, status: StatusCode, row: CardRow) -> Resu
 #[utoipa::path(
     put, path = "/cards/{id}", tag = "Cards", operation_id = "put_card",
     params(("id" = Uuid, Path, description = "The card's id"), ("If-Match" = Option<String>, Header, description = "The version you read, the ETag as given, or *")),
-    request_body = CardBody,
+    request_body = PutCard,
     responses(
-        (status = 200, description = "Replaced", body = CardView),
-        (status = 201, description = "Created", body = CardView),
+        (status = 200, description = "Replaced", body = CardView, headers(("ETag" = String))),
+        (status = 201, description = "Created", body = CardView, headers(("Location" = String), ("ETag" = String))),
         (status = 409, description = "The name is taken, or the id belongs to a deleted card"),
         (status = 412, description = "Changed since you read it"),
         (status = 422, description = "The card type is deprecated"),
@@ -120,9 +120,9 @@ pub async fn put_card(
 #[utoipa::path(
     patch, path = "/cards/{id}", tag = "Cards", operation_id = "patch_card",
     params(("id" = Uuid, Path, description = "The card's id"), ("If-Match" = Option<String>, Header, description = "The version you read, the ETag as given, or *")),
-    request_body(content((CardBody = "application/merge-patch+json"), (CardBody = "application/json"))),
+    request_body(content((CardPatch = "application/merge-patch+json"), (CardPatch = "application/json"))),
     responses(
-        (status = 200, description = "Changed", body = CardView),
+        (status = 200, description = "Changed", body = CardView, headers(("ETag" = String))),
         (status = 404, description = "There is no such card"),
         (status = 409, description = "The name is taken"),
         (status = 412, description = "Changed since you read it"),

@@ -65,6 +65,7 @@ pub struct CardTypeBody {
 /// The changes of a card type: a merge patch. `name` stays.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
+#[schema(example = json!({"label": "Data centre", "description": "Where machines stand"}))]
 pub struct CardTypePatch {
     /// What a person reads.
     #[schema(max_length = 100)]
@@ -162,8 +163,10 @@ fn missing(metamodel: &Metamodel, name: &str) -> Error {
 }
 
 /// List card types
+///
+/// In order of position, those that came with the software and those of this installation.
 #[utoipa::path(
-    get, path = "/config/card-types", tag = "Metamodel", operation_id = "list_card_types", params(Paging),
+    get, path = "/config/card-types", tag = "Metamodel", operation_id = "list_card_types", params(Paging, ("X-Arc-Position" = Option<String>, Header, description = "A position that a write returned")),
     responses((status = 200, description = "Card types", body = Page<CardType>, headers(("ETag" = String))), (status = 304, description = "You have it already")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
@@ -185,9 +188,11 @@ pub async fn list_card_types(
 }
 
 /// Read a card type
+///
+/// The type alone; its rules and what may lead to and from it are at `/config/metamodel/{card_type}`.
 #[utoipa::path(
     get, path = "/config/card-types/{name}", tag = "Metamodel", operation_id = "get_card_type",
-    params(("name" = String, Path, description = "Its name, for example `Application`")),
+    params(("name" = String, Path, description = "Its name, for example `Application`"), ("X-Arc-Position" = Option<String>, Header, description = "A position that a write returned")),
     responses((status = 200, description = "The card type", body = CardType, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such card type")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]

@@ -32,6 +32,7 @@ pub struct RuleBody {
 /// The changes of a rule: a merge patch. Card type and key stay.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
+#[schema(example = json!({"label": "Support level", "is_required": true}))]
 pub struct RulePatch {
     /// What a person reads.
     #[schema(max_length = 100)]

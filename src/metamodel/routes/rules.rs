@@ -75,6 +75,17 @@ pub struct Violator {
     pub violations: Vec<Violation>,
 }
 
+/// The changed rule, or what the change would mean.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes an answer that is one or the other")]
+pub enum RuleOrTrial {
+    /// Without `dry_run`.
+    Rule(Rule),
+    /// With `dry_run=true`.
+    Trial(Trial),
+}
+
 /// Tries a rule on the cards that exist for the caller.
 async fn try_out(conn: &mut PgConnection, caller: &Principal, rule: &Rule) -> Result<Trial> {
     let mut trial = Trial {
@@ -131,8 +142,10 @@ fn refuse_twin(metamodel: &Metamodel, new: &Rule) -> Result<()> {
 }
 
 /// List rules
+///
+/// The rules of all card types or of one, in order of card type and position.
 #[utoipa::path(
-    get, path = "/config/metamodel/rules", tag = "Metamodel", operation_id = "list_metamodel_rules", params(RuleFilter, Paging),
+    get, path = "/config/metamodel/rules", tag = "Metamodel", operation_id = "list_metamodel_rules", params(RuleFilter, Paging, ("X-Arc-Position" = Option<String>, Header, description = "A position that a write returned")),
     responses((status = 200, description = "Rules", body = Page<Rule>, headers(("ETag" = String))), (status = 304, description = "You have it already")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
@@ -160,9 +173,11 @@ pub async fn list_rules(
 }
 
 /// Read a rule
+///
+/// What one attribute of a card type must look like.
 #[utoipa::path(
     get, path = "/config/metamodel/rules/{id}", tag = "Metamodel", operation_id = "get_metamodel_rule",
-    params(("id" = Uuid, Path, description = "Its id")),
+    params(("id" = Uuid, Path, description = "Its id"), ("X-Arc-Position" = Option<String>, Header, description = "A position that a write returned")),
     responses((status = 200, description = "The rule", body = Rule, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such rule")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
@@ -237,7 +252,7 @@ pub async fn create_rule(
     params(("id" = Uuid, Path, description = "Its id"), DryRun, ("If-Match" = Option<String>, Header, description = "The version you read")),
     request_body(content((RulePatch = "application/merge-patch+json"), (RulePatch = "application/json"))),
     responses(
-        (status = 200, description = "The rule; with `dry_run=true` what the change would mean", body = Rule, headers(("ETag" = String))),
+        (status = 200, description = "The rule; with `dry_run=true` what the change would mean", body = RuleOrTrial, headers(("ETag" = String))),
         (status = 404, description = "There is no such rule"),
         (status = 412, description = "Changed since you read it"),
     ),

@@ -36,6 +36,7 @@ pub struct RelationshipTypeBody {
 /// The changes of a relationship type: a merge patch. Source type and type stay.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
+#[schema(example = json!({"inverse_label": "KEEPS_BACKUP_OF", "deprecated": true}))]
 pub struct RelationshipTypePatch {
     /// The card types at the end; an empty list means any.
     #[schema(max_items = 100)]

@@ -60,9 +60,12 @@ fn ruled(metamodel: &Metamodel, card_type: &CardType) -> RuledType {
 }
 
 /// The whole metamodel
+///
+/// Every card type with its rules, and every relationship type: what a form or an importer needs to know. It changes
+/// rarely: keep it and send `If-None-Match`.
 #[utoipa::path(
     get, path = "/config/metamodel", tag = "Metamodel", operation_id = "get_metamodel",
-    params(("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
+    params(("If-None-Match" = Option<String>, Header, description = "The ETag you have"), ("X-Arc-Position" = Option<String>, Header, description = "A position that a write returned")),
     responses((status = 200, description = "Card types, rules and relationship types", body = WholeMetamodel, headers(("ETag" = String))), (status = 304, description = "You have it already")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
@@ -95,9 +98,12 @@ pub async fn get_metamodel(
 }
 
 /// The metamodel of one card type
+///
+/// What cards of this type carry and what they may be connected with: its rules, and the relationship types that may
+/// start or end here.
 #[utoipa::path(
     get, path = "/config/metamodel/{card_type}", tag = "Metamodel", operation_id = "get_metamodel_of_type",
-    params(("card_type" = String, Path, description = "The card type, for example `Application`"), ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
+    params(("card_type" = String, Path, description = "The card type, for example `Application`"), ("If-None-Match" = Option<String>, Header, description = "The ETag you have"), ("X-Arc-Position" = Option<String>, Header, description = "A position that a write returned")),
     responses((status = 200, description = "The card type, its rules and its relationship types", body = TypeMetamodel, headers(("ETag" = String))), (status = 304, description = "You have it already"), (status = 404, description = "There is no such card type")),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]

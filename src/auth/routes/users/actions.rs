@@ -90,7 +90,7 @@ pub async fn anonymize_user(
 #[utoipa::path(
     post, path = "/admin/users/{id}/unlock", tag = "Users", operation_id = "unlock_user",
     params(("id" = Uuid, Path, description = "The user's id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key again gives the same answer")),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key again gives the same answer"), ("If-Match" = Option<String>, Header, description = "The version you read")),
     responses(
         (status = 200, description = "The user", body = UserView, headers(("ETag" = String))),
         (status = 404, description = "There is no such user", body = ErrorEnvelope)),

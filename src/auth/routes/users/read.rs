@@ -33,14 +33,19 @@ pub struct UserParameters {
     /// Part of the name or e-mail address.
     search: Option<String>,
     /// Only users with this role.
+    #[param(pattern = "^(viewer|editor|architect|admin|auditor|system)$")]
     role: Option<String>,
     /// Only users with this status: `invited`, `active`, `deactivated`, `anonymized`.
+    #[param(pattern = "^(invited|active|deactivated|anonymized)$")]
     status: Option<String>,
     /// `include`: also deleted users; `only`: no others.
+    #[param(pattern = "^(include|only)$")]
     deleted: Option<String>,
     /// `email` (default), `name` or `created_at`.
+    #[param(pattern = "^(email|name|created_at)$")]
     sort: Option<String>,
     /// `asc` (default) or `desc`.
+    #[param(pattern = "^(asc|desc)$")]
     order: Option<String>,
 }
 
@@ -92,6 +97,8 @@ fn choice<T: Copy>(name: &'static str, value: Option<&str>, options: &[(&str, T)
 }
 
 /// List users
+///
+/// In order of e-mail address, name or creation; deleted users only when asked for.
 #[utoipa::path(
     get, path = "/admin/users", tag = "Users", operation_id = "list_users",
     params(UserParameters, Paging),
@@ -143,6 +150,8 @@ pub async fn list_users(
 }
 
 /// Read a user
+///
+/// With the roles and everything they allow. Users who were deleted stay readable.
 #[utoipa::path(
     get, path = "/admin/users/{id}", tag = "Users", operation_id = "get_user",
     params(("id" = Uuid, Path, description = "The user's id")),

@@ -25,6 +25,7 @@ use crate::{
 
 /// A person to invite.
 #[derive(Clone, ToSchema)]
+#[schema(example = json!({"email": "anna@example.com", "name": "Anna Berg", "roles": ["editor"]}))]
 pub struct CreateUser {
     /// The e-mail address; no two users have the same, whatever the capitals.
     #[schema(format = Email, max_length = 254)]
@@ -142,6 +143,7 @@ pub enum Access {
 
 /// What an administrator may change of a user.
 #[derive(ToSchema)]
+#[schema(example = json!({"roles": ["architect"], "name": "Anna Berg"}))]
 pub struct UpdateUser {
     /// The e-mail address.
     #[schema(format = Email, max_length = 254)]
