@@ -78,7 +78,7 @@ pub async fn create_role(
         created_at: now,
         updated_at: now,
     };
-    let role = read(&state, |unknown| Draft::read(body, unknown))?.applied_to(nothing);
+    let role = read(&state, |unknown| Draft::read(body, unknown))?.applied_to(&nothing);
     may_handle(&caller, &role, RateLimits::default())?;
     let (role, author) = (&role, &write.author(None));
     let work = write.run(&state, &sent, |conn, _| {
@@ -151,7 +151,7 @@ pub async fn update_role(
 
 fn changed(state: &AppState, before: &CustomRole, patch: &Map<String, Value>) -> Result<CustomRole> {
     let draft = read(state, |unknown| Draft::patch(before, patch, unknown))?;
-    Ok(draft.applied_to(before.clone()))
+    Ok(draft.applied_to(before))
 }
 
 /// Makes this instance forget, once the change is committed, what the others will read of in the change log.
