@@ -135,17 +135,6 @@ impl Principal {
         )
         .with(json!({ "required_permission": name, "card_type": card_type, "user_roles": self.roles })))
     }
-
-    /// Refuses a caller who would give away, or take charge of, more than they may themselves.
-    pub fn require_all_of(&self, rights: &Rights, message: &str) -> Result<()> {
-        let lacking = self.rights.lacks(rights);
-        if lacking.is_empty() {
-            return Ok(());
-        }
-        let first = lacking[0].split(':').next();
-        Err(Error::new(Code::InsufficientPermissions, message.to_owned())
-            .with(json!({ "required_permission": first, "lacking": lacking, "user_roles": self.roles })))
-    }
 }
 
 /// The verdict of the authentication layer.

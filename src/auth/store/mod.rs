@@ -17,7 +17,7 @@ pub use failures::{clear_failures, lock_out, release_try, reserve_try, sweep_fai
 pub use links::{Purpose, StoredLink, find_link, replace_link, use_link, void_links};
 pub use roles::{
     count_all_bearers, count_bearers, delete_role, find_role, grant, hold_roles, insert_role, load_roles, lock_role,
-    name_taken, save_role,
+    name_taken, require_all_of, save_role,
 };
 pub use sessions::{
     NewSession, Rotation, SessionFilter, SessionRow, find_standing, forget_devices, insert_session, list_sessions,

@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use crate::{
     auth::{
+        Principal,
         custom_role::{CustomRole, Granted, MOST_ROLES, RoleBook},
         limits::RateLimits,
-        rights::TypeScope,
+        rights::{Rights, TypeScope},
         role::{Permission, RoleName},
     },
     error::{Code, Error, Result},
@@ -85,6 +86,17 @@ pub async fn grant(conn: &mut PgConnection, roles: &[RoleName]) -> Result<Grante
     }
     let rows = role_rows!("where name = any($1)", &own).fetch_all(conn).await?;
     Ok(RoleBook::new(rows.into_iter().map(CustomRole::from)).grant(roles))
+}
+
+/// Refuses a caller who would give away, or take charge of, rights that their own roles do not give them. That is asked of
+/// the database, not of memory, and of the roles, not of the key that may stand in for a log-in.
+pub async fn require_all_of(conn: &mut PgConnection, caller: &Principal, wanted: &Rights, message: &str) -> Result<()> {
+    let lacking = grant(conn, &caller.roles).await?.rights.lacks(wanted);
+    let Some(first) = lacking.first().and_then(|lack| lack.split(':').next()) else {
+        return Ok(());
+    };
+    let details = json!({ "required_permission": first, "lacking": lacking, "user_roles": caller.roles });
+    Err(Error::new(Code::InsufficientPermissions, message).with(details))
 }
 
 /// The role with this id.

@@ -115,7 +115,7 @@ const WRITABLE: &[&str] = &[
 ];
 
 /// What is said of a role.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Draft {
     name: RoleName,
     description: Option<String>,
@@ -188,18 +188,17 @@ impl Draft {
     }
 
     /// The role as it is with what is said here.
-    pub fn applied_to(&self, role: CustomRole) -> CustomRole {
-        let said = self.clone();
+    pub fn applied_to(self, role: &CustomRole) -> CustomRole {
         CustomRole {
-            name: said.name,
-            description: said.description,
-            view: said.view,
-            create: said.create,
-            edit: said.edit,
-            delete: said.delete,
-            permissions: said.permissions,
-            rate_limits: said.rate_limits,
-            ..role
+            name: self.name,
+            description: self.description,
+            view: self.view,
+            create: self.create,
+            edit: self.edit,
+            delete: self.delete,
+            permissions: self.permissions,
+            rate_limits: self.rate_limits,
+            ..role.clone()
         }
     }
 }

@@ -16,6 +16,10 @@ use crate::{
 
 /// A role.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the permissions have a field each, as clients send them"
+)]
 pub struct RoleView {
     /// Identifies it.
     pub id: Uuid,

@@ -3,6 +3,7 @@
 use axum::{extract::State, http::StatusCode};
 use chrono::SubsecRound;
 use serde_json::{Map, Value, json};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
@@ -23,14 +24,15 @@ use crate::{
 
 /// Nobody makes, changes or deletes a role that allows more than they may themselves; quotas are for those who may
 /// everything.
-fn may_handle(caller: &Principal, role: &CustomRole, before: RateLimits) -> Result<()> {
+async fn may_handle(conn: &mut PgConnection, caller: &Principal, role: &CustomRole, before: RateLimits) -> Result<()> {
     let message = "Nobody can make or change a role that allows more than their own roles do";
-    caller.require_all_of(&role.rights(), message)?;
+    store::require_all_of(conn, caller, &role.rights(), message).await?;
     if role.rate_limits == before {
         return Ok(());
     }
     let everything = Rights::of_role(Role::Admin);
-    caller.require_all_of(&everything, "Quotas are set by those who may do everything")
+    let message = "Quotas are set by those who may do everything";
+    store::require_all_of(conn, caller, &everything, message).await
 }
 
 fn fixed(role: Role) -> Error {
@@ -78,11 +80,11 @@ pub async fn create_role(
         created_at: now,
         updated_at: now,
     };
-    let role = read(&state, |unknown| Draft::read(body, unknown))?.applied_to(nothing);
-    may_handle(&caller, &role, RateLimits::default())?;
-    let (role, author) = (&role, &write.author(None));
+    let role = read(&state, |unknown| Draft::read(body, unknown))?.applied_to(&nothing);
+    let (role, caller, author) = (&role, &caller, &write.author(None));
     let work = write.run(&state, &sent, |conn, _| {
         Box::pin(async move {
+            may_handle(conn, caller, role, RateLimits::default()).await?;
             store::insert_role(conn, author, role).await?;
             Ok(Answer::json(StatusCode::CREATED, &RoleView::own(role, 0))?
                 .versioned(role.version)
@@ -134,10 +136,10 @@ pub async fn update_role(
     let work = write.run(&state, &sent, |conn, _| {
         Box::pin(async move {
             let before = found(id, store::lock_role(conn, id).await?)?;
-            may_handle(caller, &before, before.rate_limits)?;
+            may_handle(conn, caller, &before, before.rate_limits).await?;
             if_match.check(before.version)?;
             let after = changed(app, &before, patch)?;
-            may_handle(caller, &after, before.rate_limits)?;
+            may_handle(conn, caller, &after, before.rate_limits).await?;
             let after = store::save_role(conn, author, &before, after, now).await?;
             app.sessions.forget_roles(&[before.name, after.name.clone()]);
             let bearers = store::count_bearers(conn, &after.name).await?;
@@ -151,7 +153,7 @@ pub async fn update_role(
 
 fn changed(state: &AppState, before: &CustomRole, patch: &Map<String, Value>) -> Result<CustomRole> {
     let draft = read(state, |unknown| Draft::patch(before, patch, unknown))?;
-    Ok(draft.applied_to(before.clone()))
+    Ok(draft.applied_to(before))
 }
 
 /// Makes this instance forget, once the change is committed, what the others will read of in the change log.
@@ -196,7 +198,7 @@ pub async fn delete_role(
     let work = write.run(&state, &Value::Null, |conn, _| {
         Box::pin(async move {
             let role = found(id, store::lock_role(conn, id).await?)?;
-            may_handle(caller, &role, role.rate_limits)?;
+            may_handle(conn, caller, &role, role.rate_limits).await?;
             if_match.check(role.version)?;
             let bearers = store::count_bearers(conn, &role.name).await?;
             if bearers > 0 {

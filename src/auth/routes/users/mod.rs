@@ -34,10 +34,8 @@ async fn answer(conn: &mut PgConnection, user: &User) -> Result<Answer> {
 /// person a new password, or take their roles away, has all that they have.
 pub async fn may_administer(conn: &mut PgConnection, caller: &Principal, user: &User) -> Result<()> {
     let granted = store::grant(conn, &user.roles).await?;
-    caller.require_all_of(
-        &granted.rights,
-        "This user may do things that your own roles do not allow",
-    )
+    let message = "This user may do things that your own roles do not allow";
+    store::require_all_of(conn, caller, &granted.rights, message).await
 }
 
 /// Refuses roles that are gone by now, and those that allow more than the caller may; those that remain cannot be
@@ -48,10 +46,8 @@ async fn may_give(conn: &mut PgConnection, caller: &Principal, roles: &[RoleName
         return Err(Error::validation(vec![violation.provided(&json!(gone))]));
     }
     let granted = store::grant(conn, roles).await?;
-    caller.require_all_of(
-        &granted.rights,
-        "Nobody can give roles that allow more than their own do",
-    )
+    let message = "Nobody can give roles that allow more than their own do";
+    store::require_all_of(conn, caller, &granted.rights, message).await
 }
 
 /// A change of one user.
