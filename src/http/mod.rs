@@ -11,6 +11,7 @@ pub mod middleware;
 pub mod openapi;
 pub mod page;
 pub mod rate_limit;
+pub mod scopes;
 pub mod serve;
 pub mod write;
 

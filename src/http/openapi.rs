@@ -9,12 +9,13 @@ use utoipa::{
         ResponseBuilder,
         path::Operation,
         schema::{ObjectBuilder, Type},
-        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::{app::AppState, auth::api_key::scope, error::ErrorEnvelope};
+use super::scopes;
+use crate::{app::AppState, error::ErrorEnvelope};
 
 #[derive(OpenApi)]
 #[openapi(components(schemas(ErrorEnvelope)))]
@@ -30,67 +31,41 @@ pub fn base() -> Document {
         .description(Some(include_str!("openapi.md")))
         .license(Some(LicenseBuilder::new().name("MIT").identifier(Some("MIT")).build()))
         .build();
-    let components = document.components.get_or_insert_with(Components::new);
-    components.add_security_scheme(
-        API_KEY,
-        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
-            "X-API-Key",
-            "For programs: a key made with `POST /auth/api-keys`, here or as `Authorization: Bearer az_…`. It needs one of the scopes in `x-scope`.",
-        ))),
-    );
-    components.add_security_scheme(
-        "access_token",
-        SecurityScheme::Http(
-            HttpBuilder::new()
-                .scheme(HttpAuthScheme::Bearer)
-                .bearer_format("JWT")
-                .build(),
-        ),
-    );
+    document
+        .components
+        .get_or_insert_with(Components::new)
+        .add_security_scheme(
+            "access_token",
+            SecurityScheme::Http(
+                HttpBuilder::new()
+                    .scheme(HttpAuthScheme::Bearer)
+                    .bearer_format("JWT")
+                    .build(),
+            ),
+        );
     document
 }
 
-/// The scheme of API keys.
-const API_KEY: &str = "api_key";
-
-/// Completes the document: every operation can answer with the error envelope, carries the request id, and tells which
-/// scope it asks of an API key.
+/// Completes the document: every operation can answer with the error envelope, and carries the request id.
 #[must_use]
 pub fn complete(mut document: Document) -> Document {
-    for (path, item) in &mut document.paths.paths {
-        let operations: [(&str, &mut Option<Operation>); 8] = [
-            ("GET", &mut item.get),
-            ("PUT", &mut item.put),
-            ("POST", &mut item.post),
-            ("DELETE", &mut item.delete),
-            ("OPTIONS", &mut item.options),
-            ("HEAD", &mut item.head),
-            ("PATCH", &mut item.patch),
-            ("TRACE", &mut item.trace),
+    for item in document.paths.paths.values_mut() {
+        let operations: [&mut Option<Operation>; 8] = [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.delete,
+            &mut item.options,
+            &mut item.head,
+            &mut item.patch,
+            &mut item.trace,
         ];
-        for (method, operation) in operations {
-            if let Some(operation) = operation {
-                add_errors(operation);
-                add_scopes(operation, scope::needed(method, path));
-            }
+        for operation in operations.into_iter().flatten() {
+            add_errors(operation);
         }
     }
+    scopes::describe(&mut document);
     document
-}
-
-/// `x-scope` lists the scopes of which an API key needs one; where it is empty, no key is needed or none will do.
-fn add_scopes(operation: &mut Operation, need: Option<scope::Need>) {
-    let Some(need) = need else { return };
-    let names: Vec<_> = need.scopes().iter().map(|scope| scope.name()).collect();
-    if !names.is_empty()
-        && let Some(security) = &mut operation.security
-    {
-        security.push(SecurityRequirement::new::<_, [String; 0], String>(API_KEY, []));
-    }
-    operation
-        .extensions
-        .get_or_insert_default()
-        .insert("x-scope".to_owned(), names.into());
 }
 
 fn add_errors(operation: &mut Operation) {
@@ -104,7 +79,7 @@ fn add_errors(operation: &mut Operation) {
     ];
     if secured {
         statuses.extend([
-            ("401", "No, an expired or a revoked access token or API key"),
+            ("401", "No, an expired or a revoked access token"),
             (
                 "403",
                 "The caller's roles, or the scopes of the API key, do not allow this",
