@@ -169,7 +169,8 @@ pub fn needed(method: &str, template: &str) -> Option<Need> {
         "reports" | "dashboard" | "explain" => Need::AnyOf(&[Scope::ReportsRead]),
         "governance" => Need::AnyOf(&[Scope::Governance]),
         "imports" | "exports" | "exchange" => Need::AnyOf(&[Scope::Exchange]),
-        "audit" => Need::AnyOf(&[Scope::AuditRead]),
+        // The trail is read; whatever changes it is for administrators.
+        "audit" => either(&[Scope::AuditRead], &[Scope::Admin]),
         "jobs" => Need::AnyOf(FOLLOW_JOBS),
         _ => return None,
     })
@@ -238,6 +239,10 @@ mod tests {
             ("GET", "/admin/users", any(&[S::Admin])),
             ("POST", "/admin/users/{id}/reset-link", Need::Session),
             ("GET", "/audit", any(&[S::AuditRead])),
+            ("POST", "/audit/blank", any(&[S::Admin])),
+            ("GET", "/questions/{id}/results.csv", any(&[S::CardsRead])),
+            ("POST", "/questions", any(&[S::CardsWrite])),
+            ("GET", "/jobs/{id}/events", any(FOLLOW_JOBS)),
             ("POST", "/auth/login", Need::Open),
             ("POST", "/auth/logout", Need::Session),
             ("GET", "/auth/api-keys", Need::Session),

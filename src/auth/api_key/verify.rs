@@ -32,16 +32,14 @@ pub async fn check(state: &AppState, presented: &str, address: IpAddr) -> Result
     }
     let ticket = state.keys.ticket();
     let mut conn = state.db.acquire().await?;
-    let found = store::find_api_key(&mut conn, prefix).await?;
-    drop(conn);
-    let (key, stored) = found.map_or((None, [0; 32]), |(key, stored)| (Some(key), stored));
-    let right = bool::from(stored.ct_eq(&digest));
-    match key {
-        Some(key) if right => {
-            let key = Arc::new(key);
-            state.keys.keep(ticket, digest, &key);
-            Ok(Checked::Known(key))
-        }
-        _ => Ok(Checked::Guess("unknown")),
+    let (id, stored) = store::find_key_digest(&mut conn, prefix).await?;
+    if !bool::from(stored.ct_eq(&digest)) {
+        return Ok(Checked::Guess("unknown"));
     }
+    let Some(key) = store::find_api_key(&mut conn, id).await? else {
+        return Ok(Checked::Guess("unknown"));
+    };
+    let key = Arc::new(key);
+    state.keys.keep(ticket, digest, &key);
+    Ok(Checked::Known(key))
 }

@@ -93,26 +93,37 @@ impl KeyRow {
     }
 }
 
-/// The key with this public prefix and the digest that the whole must have.
-pub async fn find_api_key(conn: &mut PgConnection, prefix: &str) -> Result<Option<(ApiKey, [u8; 32])>> {
+/// The id of the key with this public prefix, and the digest that the whole must have; when there is none, an id and a
+/// digest of nothing, so that the database and whoever asks it do the same work.
+pub async fn find_key_digest(conn: &mut PgConnection, prefix: &str) -> Result<(Uuid, [u8; 32])> {
     let row = sqlx::query!(
-        r#"select id, user_id, prefix, key_hash, scopes, networks, rate_limits as "rate_limits: Json<RateLimits>"
-           from api_keys where prefix = $1"#,
+        r#"select coalesce(k.id, '00000000-0000-0000-0000-000000000000') as "id!",
+                  coalesce(k.key_hash, decode(repeat('00', 32), 'hex')) as "key_hash!"
+           from (select 1) one left join api_keys k on k.prefix = $1"#,
         prefix
+    )
+    .fetch_one(conn)
+    .await?;
+    // The table's own check allows no other length.
+    Ok((row.id, row.key_hash.try_into().unwrap_or([0; 32])))
+}
+
+/// The key with this id, for who has shown its secret.
+pub async fn find_api_key(conn: &mut PgConnection, id: Uuid) -> Result<Option<ApiKey>> {
+    let row = sqlx::query!(
+        r#"select user_id, prefix, scopes, networks, rate_limits as "rate_limits: Json<RateLimits>"
+           from api_keys where id = $1"#,
+        id
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| {
-        let key = ApiKey {
-            id: row.id,
-            user_id: row.user_id,
-            prefix: row.prefix,
-            scopes: parsed(&row.scopes),
-            networks: row.networks.iter().filter_map(|text| api_key::network(text)).collect(),
-            limits: row.rate_limits.0,
-        };
-        // The table's own check allows no other length; all zeros are no digest of anything known.
-        (key, row.key_hash.try_into().unwrap_or([0; 32]))
+    Ok(row.map(|row| ApiKey {
+        id,
+        user_id: row.user_id,
+        prefix: row.prefix,
+        scopes: parsed(&row.scopes),
+        networks: row.networks.iter().filter_map(|text| api_key::network(text)).collect(),
+        limits: row.rate_limits.0,
     }))
 }
 

@@ -10,8 +10,8 @@ mod sweep;
 mod users;
 
 pub use api_keys::{
-    KeyFilter, KeyRow, NewKey, count_keys, count_living_keys, find_api_key, find_key, forget_keys, insert_key,
-    limit_key, list_keys, lock_key, note_key_use, revoke_key, revoke_keys_of,
+    KeyFilter, KeyRow, NewKey, count_keys, count_living_keys, find_api_key, find_key, find_key_digest, forget_keys,
+    insert_key, limit_key, list_keys, lock_key, note_key_use, revoke_key, revoke_keys_of,
 };
 pub use failures::{clear_failures, lock_out, release_try, reserve_try, sweep_failures, unlock};
 pub use links::{Purpose, StoredLink, find_link, replace_link, use_link, void_links};

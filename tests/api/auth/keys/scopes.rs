@@ -84,7 +84,6 @@ async fn every_route_with_every_scope() {
     for scope in ALL {
         let key = key(&owner, &[scope]).await;
         for operation in operations() {
-            // This would revoke the key that walks.
             let body = operation.takes_body.then(|| json!({}));
             let answer = app
                 .with_token(&key)
