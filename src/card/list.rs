@@ -329,7 +329,9 @@ impl CardQuery {
         let together = request.count && mark.is_none() && self.conditions.iter().any(Condition::looks_at_related);
         let mut sql = Self::begin();
         if together {
-            sql.push("select ").push(store::COLUMNS).push(", sort_value, total from (select c.id as found, (");
+            sql.push("select ")
+                .push(store::COLUMNS)
+                .push(", sort_value, total from (select c.id as found, (");
             self.sort.push(&mut sql);
             sql.push(")::text as sort_value, count(*) over () as total");
         } else {
@@ -509,7 +511,11 @@ impl CardQuery {
             include_absent: self.include_absent,
             types: if takes("type") { &self.types } else { &[] },
         };
-        for condition in self.conditions.iter().filter(|c| but.is_none_or(|field| !c.is_only_on(field))) {
+        for condition in self
+            .conditions
+            .iter()
+            .filter(|c| but.is_none_or(|field| !c.is_only_on(field)))
+        {
             sql.push(" and ");
             condition.push(sql, &reading);
         }

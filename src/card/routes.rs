@@ -12,9 +12,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{
-    CardRow, CardView,
+    CardRow, CardView, facet_routes,
     history::{self, VersionView},
-    facet_routes,
     list::{self, CardFilter, CardQuery},
     query_routes, sparse, store,
 };

@@ -130,7 +130,11 @@ fn count(related: &Related, path: Path<'_>) -> Option<bool> {
             subject: neighbour.as_ref(),
             before: Some(&path),
         };
-        match related.filter.as_deref().map_or(Some(true), |filter| node(filter, there)) {
+        match related
+            .filter
+            .as_deref()
+            .map_or(Some(true), |filter| node(filter, there))
+        {
             Some(true) => surely += 1,
             Some(false) => {}
             None => perhaps += 1,

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Check, Direction, Field, Kind, MAX_CONDITIONS, MAX_DEPTH, MAX_RELATED, MAX_STEPS, MAX_VALUES, Node, Order, Related, Scope, Test, field,
-    operand,
+    Check, Direction, Field, Kind, MAX_CONDITIONS, MAX_DEPTH, MAX_RELATED, MAX_STEPS, MAX_VALUES, Node, Order, Related,
+    Scope, Test, field, operand,
 };
 use crate::error::{Violation, ViolationCode};
 

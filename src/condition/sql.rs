@@ -189,22 +189,50 @@ fn neighbours<'q>(related: &'q Related, surely: bool, query: &mut Query<'q>) {
         Direction::Out | Direction::In => "relationships r",
     });
     let sql = &mut *query.sql;
-    sql.push(&n).push(" join cards c").push(&n).push(" on c").push(&n).push(".id = r").push(&n);
+    sql.push(&n)
+        .push(" join cards c")
+        .push(&n)
+        .push(" on c")
+        .push(&n)
+        .push(".id = r")
+        .push(&n);
     sql.push(".").push(far);
-    if related.filter.as_deref().is_some_and(|filter| filter.looks_at(Fixed::Quality)) {
+    if related
+        .filter
+        .as_deref()
+        .is_some_and(|filter| filter.looks_at(Fixed::Quality))
+    {
         sql.push(" left join card_scores s").push(&n).push(" on s").push(&n);
         sql.push(".card_id = c").push(&n).push(".id");
     }
-    sql.push(" where r").push(&n).push(".").push(near).push(" = c").push(&here).push(".id and r").push(&n);
+    sql.push(" where r")
+        .push(&n)
+        .push(".")
+        .push(near)
+        .push(" = c")
+        .push(&here)
+        .push(".id and r")
+        .push(&n);
     sql.push(".type = ").push_bind(related.kind.clone());
     let on = query.reading.on;
     sql.push(" and r").push(&n).push(".status = 'active' and (r").push(&n);
-    sql.push(".valid_from is null or r").push(&n).push(".valid_from <= ").push_bind(on);
-    sql.push(") and (r").push(&n).push(".valid_to is null or r").push(&n).push(".valid_to >= ");
+    sql.push(".valid_from is null or r")
+        .push(&n)
+        .push(".valid_from <= ")
+        .push_bind(on);
+    sql.push(") and (r")
+        .push(&n)
+        .push(".valid_to is null or r")
+        .push(&n)
+        .push(".valid_to >= ");
     sql.push_bind(on).push(")");
     if related.other {
         for passed in &query.path {
-            sql.push(" and c").push(&n).push(".id <> c").push(&passed.alias).push(".id");
+            sql.push(" and c")
+                .push(&n)
+                .push(".id <> c")
+                .push(&passed.alias)
+                .push(".id");
         }
     }
     // What the card is, said of the relationship as well: spares looking cards up that are of other types.
@@ -214,7 +242,11 @@ fn neighbours<'q>(related: &'q Related, surely: bool, query: &mut Query<'q>) {
         Direction::Both => None,
     };
     if let (Some(near_type), false) = (near_type, types.is_empty()) {
-        sql.push(" and r").push(&n).push(near_type).push_bind(types.to_vec()).push(")");
+        sql.push(" and r")
+            .push(&n)
+            .push(near_type)
+            .push_bind(types.to_vec())
+            .push(")");
     }
     query.path.push(Card {
         alias: n,
@@ -243,13 +275,29 @@ fn counts(related: &Related, query: &mut Query<'_>) {
             query.push(" and ").card("type").push(" = ").push_bind(only.clone());
         }
         Some(names) => {
-            query.push(" and ").card("type").push(" = any(").push_bind(names.to_vec()).push(")");
+            query
+                .push(" and ")
+                .card("type")
+                .push(" = any(")
+                .push_bind(names.to_vec())
+                .push(")");
         }
     }
     if !query.reading.include_absent {
         let on = query.reading.on;
-        query.push(" and (").card("lifecycle_eol").push(" is null or ").card("lifecycle_eol").push(" > ").push_bind(on);
-        query.push(") and coalesce(").card("lifecycle_plan").push(", ").card("lifecycle_phase_in").push(", ");
+        query
+            .push(" and (")
+            .card("lifecycle_eol")
+            .push(" is null or ")
+            .card("lifecycle_eol")
+            .push(" > ")
+            .push_bind(on);
+        query
+            .push(") and coalesce(")
+            .card("lifecycle_plan")
+            .push(", ")
+            .card("lifecycle_phase_in")
+            .push(", ");
         query.card("lifecycle_active").push(" , '-infinity') <= ").push_bind(on);
     }
 }
@@ -290,9 +338,20 @@ fn phase(query: &mut Query<'_>) {
     ] {
         query.push(" when ").card(column).push(" <= ").push_bind(on).push(then);
     }
-    query.push(" when coalesce(").card("lifecycle_plan").push(", ").card("lifecycle_phase_in").push(", ");
-    query.card("lifecycle_active").push(") is not null then 'Plan' when coalesce(").card("lifecycle_phase_out");
-    query.push(", ").card("lifecycle_eol").push(") is not null then 'Active' else 'Undefined' end)");
+    query
+        .push(" when coalesce(")
+        .card("lifecycle_plan")
+        .push(", ")
+        .card("lifecycle_phase_in")
+        .push(", ");
+    query
+        .card("lifecycle_active")
+        .push(") is not null then 'Plan' when coalesce(")
+        .card("lifecycle_phase_out");
+    query
+        .push(", ")
+        .card("lifecycle_eol")
+        .push(") is not null then 'Active' else 'Undefined' end)");
 }
 
 fn column(fixed: Fixed, query: &mut Query<'_>) {
@@ -330,7 +389,9 @@ fn fixed_field(fixed: Fixed, test: &Test, wanted: bool, query: &mut Query<'_>) {
                 query.push("cardinality(").card("tags").push(") > 0");
             }
             Fixed::Name | Fixed::Description => {
-                query.push("btrim(coalesce(").card(if fixed == Fixed::Name { "name" } else { "description" });
+                query
+                    .push("btrim(coalesce(")
+                    .card(if fixed == Fixed::Name { "name" } else { "description" });
                 query.push(", ''), ").push(BLANKS).push(") <> ''");
             }
             _ => {

@@ -372,9 +372,18 @@ fn related_cards_are_counted() {
         (json!({"quantifier": "none", "where": oracle}), Some(false)),
         (json!({"quantifier": "none", "to": "Application"}), Some(true)),
         (json!({"quantifier": "every", "where": oracle}), None),
-        (json!({"quantifier": "every", "where": {"requires": ["vendor"]}}), Some(false)),
-        (json!({"quantifier": "every", "where": {"type": "ITComponent"}}), Some(true)),
-        (json!({"quantifier": "every", "to": "Application", "where": oracle}), Some(true)),
+        (
+            json!({"quantifier": "every", "where": {"requires": ["vendor"]}}),
+            Some(false),
+        ),
+        (
+            json!({"quantifier": "every", "where": {"type": "ITComponent"}}),
+            Some(true),
+        ),
+        (
+            json!({"quantifier": "every", "to": "Application", "where": oracle}),
+            Some(true),
+        ),
         (json!({"max": 0, "where": oracle}), Some(false)),
         (json!({"max": 0, "to": "Application"}), Some(true)),
         (json!({"max": 1, "where": oracle}), None),
@@ -406,9 +415,15 @@ fn questions_about_related_cards_are_bounded() {
     assert!(parse(&nested).is_ok());
     assert!(parse(&json!({"all": [nested, nested]})).is_err());
     for (related, place) in [
-        (json!({"quantifier": "most"}), "/filter/related/quantifier NOT_IN_OPTIONS"),
+        (
+            json!({"quantifier": "most"}),
+            "/filter/related/quantifier NOT_IN_OPTIONS",
+        ),
         (json!({"quantifier": "every"}), "/filter/related/where REQUIRED"),
-        (json!({"quantifier": "some", "min": 1}), "/filter/related/min NOT_ALLOWED_HERE"),
+        (
+            json!({"quantifier": "some", "min": 1}),
+            "/filter/related/min NOT_ALLOWED_HERE",
+        ),
         (json!({"other": "yes"}), "/filter/related/other WRONG_TYPE"),
         (json!({"min": 3, "max": 2}), "/filter/related/max OUT_OF_RANGE"),
     ] {

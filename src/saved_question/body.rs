@@ -53,7 +53,9 @@ pub fn read(
     let name = fields.required_text("name", 200);
     let slug = slug(&mut fields, &name, before);
     let description = fields.text("description", 2_000);
-    let visibility = fields.choice("visibility", &Visibility::ALL).unwrap_or(Visibility::Private);
+    let visibility = fields
+        .choice("visibility", &Visibility::ALL)
+        .unwrap_or(Visibility::Private);
     let roles = fields.texts("roles", 50, 60).unwrap_or_default();
     if (visibility == Visibility::Roles) == roles.is_empty() {
         let message = "goes with visibility roles: name at least one there, and none elsewhere";
@@ -100,14 +102,26 @@ pub fn read(
 fn slug(fields: &mut Fields, name: &str, before: Option<&SavedQuestion>) -> String {
     let given = fields.text("slug", 80);
     if let Some(slug) = &given {
-        let written = slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let written = slug
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !written || slug.is_empty() || slug.starts_with('-') {
             let message = "is written in small letters, digits and dashes, and begins with a letter or digit";
-            fields.refuse("slug", ViolationCode::PatternMismatch, message, Some(&slug.as_str().into()));
+            fields.refuse(
+                "slug",
+                ViolationCode::PatternMismatch,
+                message,
+                Some(&slug.as_str().into()),
+            );
         }
         if slug.parse::<Uuid>().is_ok() {
             let message = "must not look like an id";
-            fields.refuse("slug", ViolationCode::PatternMismatch, message, Some(&slug.as_str().into()));
+            fields.refuse(
+                "slug",
+                ViolationCode::PatternMismatch,
+                message,
+                Some(&slug.as_str().into()),
+            );
         }
     }
     given.or_else(|| before.map(|b| b.slug.clone())).unwrap_or_else(|| {
@@ -153,14 +167,26 @@ fn parameters(fields: &mut Fields) -> Vec<Parameter> {
         let mut inner = Fields::within(&place, object.clone());
         let name = inner.required_text("name", 40);
         let written = name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         if !name.is_empty() && !written {
             let message = "is written in small letters, digits and _, and begins with a letter";
-            inner.refuse("name", ViolationCode::PatternMismatch, message, Some(&name.as_str().into()));
+            inner.refuse(
+                "name",
+                ViolationCode::PatternMismatch,
+                message,
+                Some(&name.as_str().into()),
+            );
         }
         if RESERVED.contains(&name.as_str()) || parameters.iter().any(|other| other.name == name) {
             let message = "is taken: it means something else in the query string, or is the name of another parameter";
-            inner.refuse("name", ViolationCode::NotAllowedHere, message, Some(&name.as_str().into()));
+            inner.refuse(
+                "name",
+                ViolationCode::NotAllowedHere,
+                message,
+                Some(&name.as_str().into()),
+            );
         }
         let kind = inner.choice("type", &ParameterType::ALL).unwrap_or(ParameterType::Text);
         let list = inner.boolean("list").unwrap_or(false);
@@ -172,7 +198,12 @@ fn parameters(fields: &mut Fields) -> Vec<Parameter> {
         let default = inner.value("default");
         let one = |value: &Value| kind.takes(value) && (allowed.is_empty() || allowed.contains(value));
         if allowed.len() > 200 || !allowed.iter().all(|value| kind.takes(value)) {
-            inner.refuse("allowed", ViolationCode::WrongType, "is a list of at most 200 values of the type", None);
+            inner.refuse(
+                "allowed",
+                ViolationCode::WrongType,
+                "is a list of at most 200 values of the type",
+                None,
+            );
         }
         let fits = default.as_ref().is_none_or(|value| match value {
             Value::Array(items) if list => items.len() <= 200 && items.iter().all(one),
@@ -230,7 +261,12 @@ fn columns(fields: &mut Fields, around: &Surroundings<'_>) -> Vec<Column> {
         let title = inner.text("title", 200).unwrap_or_else(|| field.clone());
         if title.trim().is_empty() || columns.iter().any(|other| other.title == title) {
             let message = "is required, and no two columns have the same";
-            inner.refuse("title", ViolationCode::NotAllowedHere, message, Some(&title.as_str().into()));
+            inner.refuse(
+                "title",
+                ViolationCode::NotAllowedHere,
+                message,
+                Some(&title.as_str().into()),
+            );
         }
         fields.extend(inner.finish());
         columns.push(Column { field, title });

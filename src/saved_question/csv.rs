@@ -29,8 +29,14 @@ pub fn row<'a>(out: &mut Vec<u8>, cells: impl IntoIterator<Item = &'a Value>) {
 /// passed over as spreadsheets do.
 fn quoted(out: &mut Vec<u8>, text: &str) {
     let first = text.trim_start_matches([' ', '\u{a0}']).chars().next();
-    let formula = first.is_some_and(|c| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠'));
-    let quotes = formula || text.contains(['"', ',', '\r', '\n', ';', '\t']) || text.starts_with(' ') || text.ends_with(' ');
+    let formula = first.is_some_and(|c| {
+        matches!(
+            c,
+            '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠'
+        )
+    });
+    let quotes =
+        formula || text.contains(['"', ',', '\r', '\n', ';', '\t']) || text.starts_with(' ') || text.ends_with(' ');
     if !quotes {
         out.extend(text.bytes());
         return;

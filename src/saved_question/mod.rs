@@ -37,7 +37,10 @@ impl Visibility {
     ];
 
     fn name(self) -> &'static str {
-        Self::ALL.into_iter().find(|(_, one)| *one == self).map_or("", |(name, _)| name)
+        Self::ALL
+            .into_iter()
+            .find(|(_, one)| *one == self)
+            .map_or("", |(name, _)| name)
     }
 
     fn parse(name: &str) -> Option<Self> {

@@ -81,9 +81,12 @@ pub async fn lock(conn: &mut PgConnection, id_or_slug: &str) -> Result<Option<Sa
     let Some(found) = find(conn, id_or_slug).await? else {
         return Ok(None);
     };
-    sqlx::query!("select id from saved_questions where id = $1 for no key update", found.id)
-        .fetch_optional(&mut *conn)
-        .await?;
+    sqlx::query!(
+        "select id from saved_questions where id = $1 for no key update",
+        found.id
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
     find(conn, &found.id.to_string()).await
 }
 
@@ -146,7 +149,10 @@ pub async fn count(conn: &mut PgConnection, listed: &Listed<'_>) -> Result<u64> 
 
 /// How many questions a person owns.
 pub async fn owned_by(conn: &mut PgConnection, owner: Uuid) -> Result<i64> {
-    let count = sqlx::query_scalar!(r#"select count(*) "count!" from saved_questions where owner_id = $1"#, owner);
+    let count = sqlx::query_scalar!(
+        r#"select count(*) "count!" from saved_questions where owner_id = $1"#,
+        owner
+    );
     Ok(count.fetch_one(conn).await?)
 }
 

@@ -72,8 +72,12 @@ impl ParameterType {
 
 impl Parameter {
     /// A value to try the question with, and whether it was made up.
+    #[must_use]
     pub fn example(&self) -> (Value, bool) {
-        let known = self.default.clone().or_else(|| self.allowed.first().map(|value| self.listed(value.clone())));
+        let known = self
+            .default
+            .clone()
+            .or_else(|| self.allowed.first().map(|value| self.listed(value.clone())));
         match known {
             Some(value) => (value, false),
             None => (self.listed(self.kind.sample()), true),
@@ -95,7 +99,10 @@ impl Parameter {
             return Err(refuse(ViolationCode::NotAllowedHere, "can be given only once".into()));
         }
         if written.len() > MAX_VALUES {
-            return Err(refuse(ViolationCode::TooLong, format!("takes at most {MAX_VALUES} values")));
+            return Err(refuse(
+                ViolationCode::TooLong,
+                format!("takes at most {MAX_VALUES} values"),
+            ));
         }
         let mut values = Vec::with_capacity(written.len());
         for text in written {
@@ -148,7 +155,10 @@ impl Filled {
             let rest = field.strip_prefix(place.trim_start_matches('/'));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
         };
-        self.places.iter().find(|(place, _)| at(place)).map(|(_, name)| name.as_str())
+        self.places
+            .iter()
+            .find(|(place, _)| at(place))
+            .map(|(_, name)| name.as_str())
     }
 }
 
@@ -191,7 +201,11 @@ impl Filling<'_> {
             Value::Object(object) => match object.get(PLACEHOLDER) {
                 Some(Value::String(name)) if object.len() == 1 => {
                     let found = self.values.get(name);
-                    let list = if found.is_some() { &mut self.places } else { &mut self.unknown };
+                    let list = if found.is_some() {
+                        &mut self.places
+                    } else {
+                        &mut self.unknown
+                    };
                     list.push((at.to_owned(), name.clone()));
                     found.cloned().unwrap_or_default()
                 }
@@ -235,11 +249,19 @@ mod tests {
         );
         assert_eq!(
             given(&[("vendor", "IBM"), ("fit", "2.5"), ("on", "2026-02-30")]),
-            Err(vec!["vendor NotInOptions".into(), "fit WrongType".into(), "on WrongType".into()])
+            Err(vec![
+                "vendor NotInOptions".into(),
+                "fit WrongType".into(),
+                "on WrongType".into()
+            ])
         );
         assert_eq!(
             given(&[("fit", "1"), ("fit", "2")]),
-            Err(vec!["vendor Required".into(), "fit NotAllowedHere".into(), "on Required".into()])
+            Err(vec![
+                "vendor Required".into(),
+                "fit NotAllowedHere".into(),
+                "on Required".into()
+            ])
         );
     }
 
@@ -247,7 +269,9 @@ mod tests {
     fn placeholders_are_found_wherever_they_stand() {
         let query = json!({"where": {"all": [{"a/b": {"$param": "x"}}, {"field": "n", "value": [{"$param": "x"}]}]}});
         let values = json!({"x": 5});
-        let filled = fill(query.as_object().unwrap(), values.as_object().unwrap()).ok().unwrap();
+        let filled = fill(query.as_object().unwrap(), values.as_object().unwrap())
+            .ok()
+            .unwrap();
         assert_eq!(
             Value::Object(filled.query.clone()),
             json!({"where": {"all": [{"a/b": 5}, {"field": "n", "value": [5]}]}})

@@ -64,9 +64,13 @@ fn world(runner: &mut TestRunner) -> World {
         let mut sorted: Vec<i32> = years.iter().flatten().copied().collect();
         sorted.sort_unstable();
         let mut sorted = sorted.into_iter();
-        years.iter_mut().filter(|y| y.is_some()).for_each(|y| *y = sorted.next());
+        years
+            .iter_mut()
+            .filter(|y| y.is_some())
+            .for_each(|y| *y = sorted.next());
         // Most cards have no dates: else hardly any two are present at the same time.
-        let dates: [Option<NaiveDate>; 5] = std::array::from_fn(|at| if number % 3 == 0 { years[at].map(date) } else { None });
+        let dates: [Option<NaiveDate>; 5] =
+            std::array::from_fn(|at| if number % 3 == 0 { years[at].map(date) } else { None });
         let tier = tier.filter(|_| kind == 0);
         let mut attributes = json!({});
         if let Some(vendor) = vendor {
@@ -82,11 +86,17 @@ fn world(runner: &mut TestRunner) -> World {
     }
     let mut edges = Vec::new();
     for _ in 0..260 {
-        let (kind, source, target, from, length, active) =
-            (0_usize..3, 0_usize..60, 0_usize..60, year(), prop::option::of(0_i32..8), prop::bool::weighted(0.9))
-                .new_tree(runner)
-                .unwrap()
-                .current();
+        let (kind, source, target, from, length, active) = (
+            0_usize..3,
+            0_usize..60,
+            0_usize..60,
+            year(),
+            prop::option::of(0_i32..8),
+            prop::bool::weighted(0.9),
+        )
+            .new_tree(runner)
+            .unwrap()
+            .current();
         if source != target {
             edges.push(Edge {
                 kind: KINDS[kind],
@@ -235,7 +245,8 @@ fn condition() -> BoxedStrategy<Value> {
                 0_u8..8,
             )
                 .prop_map(|(kind, direction, to, other, filter, count)| {
-                    let mut related = json!({"type": kind, "direction": direction, "to": to, "other": other, "where": filter});
+                    let mut related =
+                        json!({"type": kind, "direction": direction, "to": to, "other": other, "where": filter});
                     let counts = match count {
                         0 => json!({"quantifier": "none"}),
                         1 if filter.is_some() => json!({"quantifier": "every"}),
@@ -308,7 +319,11 @@ async fn sql_the_graph_and_a_plain_reading_agree() {
             .map(|card| card.id)
             .collect();
         let in_graph = ids(&walked["nodes"]);
-        assert_eq!(in_graph, expected.intersection(&present).copied().collect(), "in the graph, on {on}: {value}");
+        assert_eq!(
+            in_graph,
+            expected.intersection(&present).copied().collect(),
+            "in the graph, on {on}: {value}"
+        );
     }
     assert!(
         related > CONDITIONS / 2 && some > CONDITIONS / 3 && unknown > CONDITIONS,

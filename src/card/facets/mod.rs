@@ -235,7 +235,9 @@ impl Facets {
             .flat_map(|(facets, tally)| facets.into_iter().zip(tally.counts))
             .collect();
         counted.sort_by_key(|(facet, _)| wanted.facets.iter().position(|other| other == facet));
-        let facets = counted.into_iter().map(|(facet, counts)| counts.view(&facet, wanted.top));
+        let facets = counted
+            .into_iter()
+            .map(|(facet, counts)| counts.view(&facet, wanted.top));
         Self {
             total_items: total,
             target_date: on,

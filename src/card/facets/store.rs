@@ -43,7 +43,12 @@ impl CardQuery {
 
     /// The statement of [`tally`](Self::tally).
     fn push_tally(&self, sql: &mut QueryBuilder<Postgres>, facets: &[Facet], but: Option<&str>) {
-        let own = || facets.iter().enumerate().filter(|(_, facet)| scalar_place(facet).is_none());
+        let own = || {
+            facets
+                .iter()
+                .enumerate()
+                .filter(|(_, facet)| scalar_place(facet).is_none())
+        };
         sql.push("select count(*) as cards, case");
         for (at, _) in own() {
             sql.push(" when grouping(f").push(at.to_string()).push(") = 0 then ");

@@ -52,7 +52,12 @@ impl Subject for CardInView<'_> {
             "type" => Some(self.bound.graph().type_name(card.card_type).to_string().into()),
             "name" => Some(card.name().into()),
             "description" => card.description().map(Value::from),
-            "tags" => Some(card.tags.iter().map(|tag| self.bound.graph().word(*tag).to_string()).collect()),
+            "tags" => Some(
+                card.tags
+                    .iter()
+                    .map(|tag| self.bound.graph().word(*tag).to_string())
+                    .collect(),
+            ),
             "lifecycle.plan" => date(0),
             "lifecycle.phase_in" => date(1),
             "lifecycle.active" => date(2),
@@ -89,11 +94,16 @@ impl Subject for CardInView<'_> {
             let name = graph.type_name(graph.card_type(card));
             related.to.is_empty() || related.to.iter().any(|wanted| **wanted == **name)
         };
-        let links = self.bound.links(self.card, direction).filter(|link| link.record.kind == kind && to(link.other));
+        let links = self
+            .bound
+            .links(self.card, direction)
+            .filter(|link| link.record.kind == kind && to(link.other));
         let mut cards: Vec<NodeIx> = links.map(|link| link.other).collect();
         cards.sort_unstable();
         cards.dedup();
-        let subjects = cards.into_iter().map(|card| Box::new(Self::new(self.bound, card)) as Box<dyn Subject>);
+        let subjects = cards
+            .into_iter()
+            .map(|card| Box::new(Self::new(self.bound, card)) as Box<dyn Subject>);
         Some(subjects.collect())
     }
 }

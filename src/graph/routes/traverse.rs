@@ -128,8 +128,8 @@ pub async fn traverse(
     let palette = question.palette();
     question
         .answer(&headers, "traverse", reach, move |graph| {
-            let [filter, return_filter, root_filter] = [&filter, &return_filter, &root_filter]
-                .map(|condition| condition.as_ref().map(|c| matcher(c, &view)));
+            let [filter, return_filter, root_filter] =
+                [&filter, &return_filter, &root_filter].map(|condition| condition.as_ref().map(|c| matcher(c, &view)));
             let params = Params {
                 roots,
                 depth,

@@ -325,7 +325,9 @@ fn read(
 /// The question, locked, if the caller may change it.
 async fn changeable(conn: &mut PgConnection, caller: &Principal, id: &str) -> Result<SavedQuestion> {
     let question = store::lock(conn, id).await?;
-    let question = question.filter(|question| question.is_seen_by(caller)).ok_or_else(|| missing(id))?;
+    let question = question
+        .filter(|question| question.is_seen_by(caller))
+        .ok_or_else(|| missing(id))?;
     if question.is_changed_by(caller) {
         return Ok(question);
     }

@@ -29,7 +29,9 @@ pub fn routes() -> OpenApiRouter<AppState> {
 /// The question, if it exists for the caller.
 async fn seen(conn: &mut PgConnection, caller: &Principal, id_or_slug: &str) -> Result<SavedQuestion> {
     let found = store::find(conn, id_or_slug).await?;
-    found.filter(|question| question.is_seen_by(caller)).ok_or_else(|| missing(id_or_slug))
+    found
+        .filter(|question| question.is_seen_by(caller))
+        .ok_or_else(|| missing(id_or_slug))
 }
 
 fn missing(id_or_slug: &str) -> Error {

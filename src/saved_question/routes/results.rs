@@ -32,7 +32,7 @@ use crate::{
         etag::{self, validated},
         extract::{AnyQuery, Path, refuse_unknown},
         fields::Fields,
-        page::{Page, Paging, PageRequest},
+        page::{Page, PageRequest, Paging},
     },
     saved_question::{Column, SavedQuestion, csv, store, template},
 };
@@ -90,7 +90,9 @@ pub async fn get_results(
 ) -> Result<Response> {
     if wants_csv(&headers) {
         let mut answer = as_csv(&state, &caller, &headers, &id, given).await?;
-        answer.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+        answer
+            .headers_mut()
+            .insert(header::VARY, HeaderValue::from_static("accept"));
         return Ok(answer);
     }
     let mut conn = state.db.acquire().await?;
@@ -109,7 +111,9 @@ pub async fn get_results(
         pagination: page.pagination,
     };
     let mut answer = validated(&headers, None, &page)?;
-    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    answer
+        .headers_mut()
+        .insert(header::VARY, HeaderValue::from_static("accept"));
     Ok(answer)
 }
 
@@ -147,7 +151,10 @@ pub async fn get_results_csv(
 }
 
 fn wants_csv(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
     accept.contains("text/csv") && !accept.contains("application/json")
 }
 
@@ -176,7 +183,10 @@ async fn prepare(
     let stale = |error: Error| {
         let mut stale = Error::new(
             Code::UnprocessableEntity,
-            format!("This question no longer fits the metamodel, its owner has to change it: {}", error.message),
+            format!(
+                "This question no longer fits the metamodel, its owner has to change it: {}",
+                error.message
+            ),
         );
         stale.details = error.details;
         stale
@@ -210,7 +220,12 @@ async fn prepare(
 }
 
 fn paging(given: &[(String, String)]) -> Result<PageRequest> {
-    let text = |name: &str| given.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+    let text = |name: &str| {
+        given
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
+    };
     let number = |name: &'static str| {
         let read = text(name).map(str::parse::<u64>).transpose();
         read.map_err(|_| Error::invalid(format!("{name} must be a whole number")).at(name))
@@ -250,7 +265,11 @@ async fn as_csv(
     let mut conn = state.db.acquire().await?;
     let question = seen(&mut conn, caller, id).await?;
     let query = prepare(state, &mut conn, caller, &question, &given, &["bom"]).await?;
-    let bom = match given.iter().find(|(name, _)| name == "bom").map(|(_, value)| value.as_str()) {
+    let bom = match given
+        .iter()
+        .find(|(name, _)| name == "bom")
+        .map(|(_, value)| value.as_str())
+    {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => return Err(Error::invalid("bom must be true or false").at("bom")),
@@ -260,7 +279,13 @@ async fn as_csv(
     let (count, sum) = query.fingerprint(&mut conn).await?;
     drop(conn);
     let mut hasher = Sha256::new();
-    for part in [&query.identity(), &json!(question.columns).to_string(), &count.to_string(), &sum, &bom.to_string()] {
+    for part in [
+        &query.identity(),
+        &json!(question.columns).to_string(),
+        &count.to_string(),
+        &sum,
+        &bom.to_string(),
+    ] {
         hasher.update(part.len().to_le_bytes());
         hasher.update(part);
     }
@@ -288,7 +313,10 @@ async fn as_csv(
         });
         answer = Response::new(Body::from_stream(pieces));
         let answer = answer.headers_mut();
-        answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
+        answer.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/csv; charset=utf-8; header=present"),
+        );
         if let Ok(value) = HeaderValue::from_str(&disposition) {
             answer.insert(header::CONTENT_DISPOSITION, value);
         }
@@ -328,7 +356,9 @@ impl Writing {
         let mut tx = db.begin().await?;
         // The statement lasts as long as the reader reads.
         sqlx::query("set transaction read only").execute(&mut *tx).await?;
-        sqlx::query("set local statement_timeout = '10min'").execute(&mut *tx).await?;
+        sqlx::query("set local statement_timeout = '10min'")
+            .execute(&mut *tx)
+            .await?;
         let mut sql = self.query.whole();
         let mut rows = sql.build().fetch(&mut *tx);
         while let Some(row) = rows.try_next().await? {
