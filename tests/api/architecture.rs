@@ -156,7 +156,7 @@ fn rules_know_neither_http_nor_sql() {
         "card/history.rs",
         "relationship/list.rs",
         "relationship/rules.rs",
-        "condition/sql.rs",
+        "condition/sql",
         "metamodel/recompute.rs",
         "auth/token.rs",
         "auth/session.rs",
