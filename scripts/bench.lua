@@ -3,6 +3,7 @@
 
 local tags = {"core", "regional", "legacy", "cloud", "critical", "gdpr", "sox", "pilot"}
 local hosting = {"SaaS", "PaaS", "IaaS", "On-Premise", "Cloud%20Native"}
+local vendors = {"Oracle", "Microsoft", "Broadcom", "MongoDB", "Amazon Web Services"}
 local ids, at, run, made = {}, 0, 0, 0
 local ask
 
@@ -47,6 +48,20 @@ local operations = {
   ["list by attribute"] = {nil, function()
     made = made + 1
     return get("/api/v1/cards?type=Application&limit=50&filter=attributes.hosting_type:eq:" .. hosting[made % #hosting + 1])
+  end},
+  ["query related"] = {nil, function()
+    made = made + 1
+    return wrk.format("POST", "/api/v1/cards/query", nil, '{"types":["Application"],"limit":50,"where":{"related":{"type":"RELIES_ON",'
+      .. '"to":"ITComponent","where":{"vendor":"' .. vendors[made % #vendors + 1] .. '"}}}}')
+  end},
+  ["facets"] = {nil, function() return get("/api/v1/cards/facets") end},
+  ["facets of an attribute"] = {nil, function()
+    made = made + 1
+    return get("/api/v1/cards/facets?type=Application&facet=attributes.hosting_type&facet=lifecycle_phase&tags=" .. tags[made % #tags + 1])
+  end},
+  ["facets under a filter"] = {nil, function()
+    made = made + 1
+    return get("/api/v1/cards/facets?type=Application&filter=attributes.hosting_type:eq:" .. hosting[made % #hosting + 1])
   end},
   ["create card"] = {nil, function() return wrk.format("POST", "/api/v1/cards", nil, card()) end},
   ["patch card"] = {"applications", function()

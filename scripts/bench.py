@@ -27,7 +27,8 @@ SAMPLE = 300
 # So many nodes at most, with the root.
 LIMIT = 999
 OPERATIONS = (
-    "get card", "list by tag", "list by attribute", "create card", "patch card", "bulk create of 100",
+    "get card", "list by tag", "list by attribute", "query related", "facets", "facets of an attribute",
+    "facets under a filter", "create card", "patch card", "bulk create of 100",
     "traverse", "traverse from hubs", "impact", "impact of hubs",
 )
 IDS = {

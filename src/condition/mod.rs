@@ -8,8 +8,10 @@ mod evaluate;
 mod field;
 mod operand;
 mod parse;
+mod parse_related;
 mod query_string;
 mod sql;
+mod sql_related;
 
 use std::{
     borrow::Cow,

@@ -14,9 +14,9 @@ use serde_json::{Map, Value};
 use sqlx::{Postgres, QueryBuilder, types::Json};
 
 use super::{
-    Check, Condition, Direction, Field, Kind, Node, Order, Reading, Related, Test,
+    Check, Condition, Field, Kind, Node, Order, Reading, Test,
     field::{Fixed, Place},
-    operand,
+    operand, sql_related,
 };
 
 const BLANKS: &str = r"E' \t\n\r\f\013'";
@@ -45,29 +45,29 @@ impl Condition {
 }
 
 /// The query being written, and where in it.
-struct Query<'q> {
-    sql: &'q mut QueryBuilder<Postgres>,
-    reading: &'q Reading<'q>,
+pub(super) struct Query<'q> {
+    pub(super) sql: &'q mut QueryBuilder<Postgres>,
+    pub(super) reading: &'q Reading<'q>,
     /// The cards from the one asked about to the one at hand.
-    path: Vec<Card<'q>>,
-    subqueries: usize,
+    pub(super) path: Vec<Card<'q>>,
+    pub(super) subqueries: usize,
 }
 
 /// A card in the query.
-struct Card<'q> {
+pub(super) struct Card<'q> {
     /// What follows the names of its tables; nothing for the card asked about.
-    alias: String,
+    pub(super) alias: String,
     /// The types it can be of; empty means any.
-    types: &'q [String],
+    pub(super) types: &'q [String],
 }
 
 impl Query<'_> {
-    fn push(&mut self, sql: &'static str) -> &mut Self {
+    pub(super) fn push(&mut self, sql: &'static str) -> &mut Self {
         self.sql.push(sql);
         self
     }
 
-    fn push_bind<'t, T>(&mut self, value: T) -> &mut Self
+    pub(super) fn push_bind<'t, T>(&mut self, value: T) -> &mut Self
     where
         T: 't + sqlx::Encode<'t, Postgres> + sqlx::Type<Postgres>,
     {
@@ -76,7 +76,7 @@ impl Query<'_> {
     }
 
     /// A column of the card at hand.
-    fn card(&mut self, column: &'static str) -> &mut Self {
+    pub(super) fn card(&mut self, column: &'static str) -> &mut Self {
         let at = self.path.last().map_or("", |card| card.alias.as_str());
         self.sql.push("c").push(at).push(".").push(column);
         self
@@ -86,9 +86,9 @@ impl Query<'_> {
 /// What the expression is to say of a condition: that it is true (or false), surely or perhaps. What is perhaps true is not
 /// surely false; the detour keeps SQL's own `not` and `is true` away from subqueries, where they would prevent joins.
 #[derive(Clone, Copy)]
-struct Goal {
-    wanted: bool,
-    surely: bool,
+pub(super) struct Goal {
+    pub(super) wanted: bool,
+    pub(super) surely: bool,
 }
 
 impl Goal {
@@ -100,7 +100,7 @@ impl Goal {
     }
 }
 
-fn node<'q>(node: &'q Node, goal: Goal, query: &mut Query<'q>) {
+pub(super) fn node<'q>(node: &'q Node, goal: Goal, query: &mut Query<'q>) {
     match node {
         Node::All(parts) => together(parts, goal.wanted, goal, query),
         Node::Any(parts) => together(parts, !goal.wanted, goal, query),
@@ -111,7 +111,7 @@ fn node<'q>(node: &'q Node, goal: Goal, query: &mut Query<'q>) {
             self::test(test, !goal.wanted, query);
             query.push(" is not true)");
         }
-        Node::Related(related) => self::related(related, goal, query),
+        Node::Related(related) => sql_related::related(related, goal, query),
     }
 }
 
@@ -119,186 +119,6 @@ fn test(test: &Test, wanted: bool, query: &mut Query<'_>) {
     match &test.field.place {
         Place::Fixed(fixed) => fixed_field(*fixed, test, wanted, query),
         Place::Attribute(steps) => attribute(steps, test, wanted, query),
-    }
-}
-
-/// There are surely `min` to `max` when at least `min` surely meet the inner condition, and no more than `max` perhaps do.
-fn related<'q>(related: &'q Related, goal: Goal, query: &mut Query<'q>) {
-    let too_many = related.max.map(|max| max.saturating_add(1));
-    let bounds = [(Some(related.min), true), (too_many, false)];
-    let mut first = true;
-    query.push("(");
-    for (count, least) in bounds {
-        // That there are none at least is always so.
-        let Some(count) = count.filter(|count| *count > 0) else {
-            continue;
-        };
-        if !first {
-            query.push(if goal.wanted { " and " } else { " or " });
-        }
-        first = false;
-        if goal.wanted != least {
-            query.push("not ");
-        }
-        at_least(related, count, goal.surely == (goal.wanted == least), query);
-    }
-    if first {
-        query.push(if goal.wanted { "true" } else { "false" });
-    }
-    query.push(")");
-}
-
-/// At least so many related cards meet the inner condition: surely, or perhaps.
-fn at_least<'q>(related: &'q Related, count: u64, surely: bool, query: &mut Query<'q>) {
-    match count {
-        0 | 1 => {
-            query.push("exists (select from ");
-            neighbours(related, surely, query);
-            query.push(")");
-        }
-        _ => {
-            let count = i64::try_from(count).unwrap_or(i64::MAX);
-            // Counting ends where the answer is known: a hub has thousands of neighbours.
-            query.push("(select count(*) from (select distinct ");
-            query.subqueries += 1;
-            let next = query.subqueries.to_string();
-            query.subqueries -= 1;
-            query.sql.push("c").push(next).push(".id from ");
-            neighbours(related, surely, query);
-            query.push(" limit ").push_bind(count).push(") n) >= ").push_bind(count);
-        }
-    }
-}
-
-/// The tables and the conditions of a subquery that finds related cards.
-fn neighbours<'q>(related: &'q Related, surely: bool, query: &mut Query<'q>) {
-    query.subqueries += 1;
-    let n = query.subqueries.to_string();
-    let here = query.path.last().map_or_else(String::new, |card| card.alias.clone());
-    let types = query.path.last().map_or(&[][..], |card| card.types);
-    let (near, far) = match related.direction {
-        Direction::Out => ("source_id", "target_id"),
-        Direction::In => ("target_id", "source_id"),
-        Direction::Both => ("near_id", "far_id"),
-    };
-    query.push(match related.direction {
-        Direction::Both => {
-            "(select type, status, valid_from, valid_to, source_id as near_id, target_id as far_id from relationships \
-             union all select type, status, valid_from, valid_to, target_id, source_id from relationships) r"
-        }
-        Direction::Out | Direction::In => "relationships r",
-    });
-    let sql = &mut *query.sql;
-    sql.push(&n)
-        .push(" join cards c")
-        .push(&n)
-        .push(" on c")
-        .push(&n)
-        .push(".id = r")
-        .push(&n);
-    sql.push(".").push(far);
-    if related
-        .filter
-        .as_deref()
-        .is_some_and(|filter| filter.looks_at(Fixed::Quality))
-    {
-        sql.push(" left join card_scores s").push(&n).push(" on s").push(&n);
-        sql.push(".card_id = c").push(&n).push(".id");
-    }
-    sql.push(" where r")
-        .push(&n)
-        .push(".")
-        .push(near)
-        .push(" = c")
-        .push(&here)
-        .push(".id and r")
-        .push(&n);
-    sql.push(".type = ").push_bind(related.kind.clone());
-    let on = query.reading.on;
-    sql.push(" and r").push(&n).push(".status = 'active' and (r").push(&n);
-    sql.push(".valid_from is null or r")
-        .push(&n)
-        .push(".valid_from <= ")
-        .push_bind(on);
-    sql.push(") and (r")
-        .push(&n)
-        .push(".valid_to is null or r")
-        .push(&n)
-        .push(".valid_to >= ");
-    sql.push_bind(on).push(")");
-    if related.other {
-        for passed in &query.path {
-            sql.push(" and c")
-                .push(&n)
-                .push(".id <> c")
-                .push(&passed.alias)
-                .push(".id");
-        }
-    }
-    // What the card is, said of the relationship as well: spares looking cards up that are of other types.
-    let near_type = match related.direction {
-        Direction::Out => Some(".source_type = any("),
-        Direction::In => Some(".target_type = any("),
-        Direction::Both => None,
-    };
-    if let (Some(near_type), false) = (near_type, types.is_empty()) {
-        sql.push(" and r")
-            .push(&n)
-            .push(near_type)
-            .push_bind(types.to_vec())
-            .push(")");
-    }
-    query.path.push(Card {
-        alias: n,
-        types: &related.to,
-    });
-    counts(related, query);
-    if let Some(filter) = &related.filter {
-        query.push(" and ");
-        node(filter, Goal { wanted: true, surely }, query);
-    }
-    query.path.pop();
-}
-
-/// The related card exists for the caller: of a type that is asked for and visible, not deleted, present on the date.
-fn counts(related: &Related, query: &mut Query<'_>) {
-    let names: Option<Vec<String>> = match (query.reading.visible.names(), related.to.as_slice()) {
-        (None, []) => None,
-        (None, to) => Some(to.to_vec()),
-        (Some(visible), []) => Some(visible.iter().cloned().collect()),
-        (Some(visible), to) => Some(to.iter().filter(|name| visible.contains(*name)).cloned().collect()),
-    };
-    query.push(" and ").card("deleted_at").push(" is null");
-    match names.as_deref() {
-        None => {}
-        Some([only]) => {
-            query.push(" and ").card("type").push(" = ").push_bind(only.clone());
-        }
-        Some(names) => {
-            query
-                .push(" and ")
-                .card("type")
-                .push(" = any(")
-                .push_bind(names.to_vec())
-                .push(")");
-        }
-    }
-    if !query.reading.include_absent {
-        let on = query.reading.on;
-        query
-            .push(" and (")
-            .card("lifecycle_eol")
-            .push(" is null or ")
-            .card("lifecycle_eol")
-            .push(" > ")
-            .push_bind(on);
-        query
-            .push(") and coalesce(")
-            .card("lifecycle_plan")
-            .push(", ")
-            .card("lifecycle_phase_in")
-            .push(", ");
-        query.card("lifecycle_active").push(" , '-infinity') <= ").push_bind(on);
     }
 }
 

@@ -31,9 +31,11 @@ use super::{
 /// How many attributes are remembered; at 100,000 cards each takes a little more than a megabyte.
 const COLUMNS: usize = 16;
 
-/// The attributes that were asked for last.
+/// The attributes that were asked for last, by the steps of their paths.
 #[derive(Debug, Default)]
-pub(super) struct Columns(Mutex<Vec<(Vec<String>, Arc<Mutex<Column>>)>>);
+pub(super) struct Columns(Mutex<Vec<Remembered>>);
+
+type Remembered = (Vec<String>, Arc<Mutex<Column>>);
 
 impl Columns {
     fn of(&self, steps: &[String]) -> Arc<Mutex<Column>> {
@@ -83,15 +85,12 @@ impl Column {
                 lookup(&record.attributes(), &path).cloned().unwrap_or_default()
             };
             let place = self.place(value);
-            match (self.read.get_mut(ix.at()), self.places.get_mut(ix.at())) {
-                (Some(known), Some(old)) => {
-                    *known = Arc::clone(record);
-                    *old = place;
-                }
-                _ => {
-                    self.read.push(Arc::clone(record));
-                    self.places.push(place);
-                }
+            if let (Some(known), Some(old)) = (self.read.get_mut(ix.at()), self.places.get_mut(ix.at())) {
+                *known = Arc::clone(record);
+                *old = place;
+            } else {
+                self.read.push(Arc::clone(record));
+                self.places.push(place);
             }
         }
     }
@@ -343,13 +342,15 @@ impl Counter {
                 .zip(counts)
                 .for_each(|(phase, n)| add(phase.as_str().into(), n)),
             Self::Tags(counts, missing) => {
-                counts
-                    .into_iter()
-                    .for_each(|(word, n)| add(Value::from(&**graph.word(word)), n));
+                for (word, n) in counts {
+                    add(Value::from(&**graph.word(word)), n);
+                }
                 add(Value::Null, missing);
             }
             Self::Criticality(counts, missing) => {
-                counts.into_iter().for_each(|(tier, n)| add(tier.into(), n));
+                for (tier, n) in counts {
+                    add(tier.into(), n);
+                }
                 add(Value::Null, missing);
             }
             Self::Fit { counts, .. } => {

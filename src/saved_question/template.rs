@@ -72,6 +72,7 @@ impl ParameterType {
 
 impl Parameter {
     /// A value to try the question with, and whether it was made up.
+    #[must_use]
     pub fn example(&self) -> (Value, bool) {
         let known = self
             .default

@@ -163,7 +163,7 @@ fn rules_know_neither_http_nor_sql() {
         "graph/past.rs",
         "relationship/list.rs",
         "relationship/rules.rs",
-        "condition/sql.rs",
+        "condition/sql",
         "job/mod.rs",
         "job/news.rs",
         "job/schedule.rs",

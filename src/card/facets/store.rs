@@ -49,12 +49,12 @@ impl CardQuery {
                 .enumerate()
                 .filter(|(_, facet)| scalar_place(facet).is_none())
         };
-        sql.push("select count(*) as cards, case");
+        sql.push("select count(*) as cards, case when false then 0");
         for (at, _) in own() {
             sql.push(" when grouping(f").push(at.to_string()).push(") = 0 then ");
             sql.push((at + 1).to_string());
         }
-        sql.push(" else 0 end as grouped, coalesce(case");
+        sql.push(" else 0 end as grouped, coalesce(case when false then null");
         for (at, _) in own() {
             sql.push(" when grouping(f").push(at.to_string()).push(") = 0 then f");
             sql.push(at.to_string());

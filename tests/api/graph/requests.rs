@@ -164,8 +164,8 @@ async fn everything_wrong_with_a_question_is_told_at_once() {
         ("impact", json!({"at_location": card}), "at_location"),
         (
             "impact",
-            json!({"by_filter": {"related": {"type": "RELIES_ON"}}}),
-            "/by_filter/related",
+            json!({"by_filter": {"related": {"type": "RELYS_ON"}}}),
+            "/by_filter/related/type",
         ),
         (
             "traverse",
