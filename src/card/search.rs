@@ -44,7 +44,7 @@ impl CardQuery {
     /// The page, with highlights if something is searched for and they are wanted.
     pub async fn list(mut self, state: &AppState, request: &PageRequest, highlight: bool) -> Result<Listed> {
         let Some(search) = self.search.take() else {
-            return self.from_database(state, request).await;
+            return self.read_database(state, request).await;
         };
         state.tail.catch_up(state).await?;
         let graph = state.graph.snapshot();
@@ -56,17 +56,25 @@ impl CardQuery {
                 let types = held.types_named(asked.type_names());
                 let visible = held.types_named(asked.visible.names());
                 held.find_cards_as(&sought, typos, |card| {
-                    let facts = Facts {
-                        deleted: card.deleted_at.is_some(),
+                    if !asked.may_be_deleted(card.deleted())
+                        || !visible.contains(card.card_type())
+                        || !types.contains(card.card_type())
+                    {
+                        return false;
+                    }
+                    if !asked.looks_closer() {
+                        return true;
+                    }
+                    let card = card.record();
+                    asked.keeps(&Facts {
                         phase: &|| card.lifecycle.phase(asked.on),
-                        has_tag: &|tag| card.tags.iter().any(|held_tag| **held.word(*held_tag) == *tag),
+                        has_tag: &|tag| card.tags.iter().any(|own| **held.word(*own) == *tag),
                         quality: card.quality_score.map(i16::from),
                         functional_fit: card.functional_fit.map(i16::from),
                         technical_fit: card.technical_fit.map(i16::from),
-                        tier: card.business_criticality.map(|tier| tier.as_str()),
+                        tier: card.business_criticality.as_ref().map(AsRef::as_ref),
                         updated_at: card.updated_at,
-                    };
-                    visible.contains(card.card_type) && types.contains(card.card_type) && asked.keeps(&facts)
+                    })
                 })
             };
             let mut found = state.graph.apart(work).await?;
@@ -83,7 +91,13 @@ impl CardQuery {
         if !query.by_relevance {
             let mut query = Arc::into_inner(query).ok_or_else(|| Error::internal("a search still runs"))?;
             query.among = Some(found.ids(&graph));
-            let mut listed = query.from_database(state, request).await?;
+            // What was found is what the list holds: the database need not count it again.
+            let uncounted = PageRequest {
+                count: false,
+                ..request.clone()
+            };
+            let mut listed = query.read_database(state, &uncounted).await?;
+            listed.total = request.count.then_some(found.total() as u64);
             for item in listed.items.iter_mut().filter(|_| highlight) {
                 let card = graph.find(item.card.id);
                 item.highlights = card.map(|card| graph.highlights(card, &search, typos));
@@ -119,16 +133,34 @@ impl CardQuery {
         !self.conditions.is_empty() || !self.filter.pace_layer.is_empty()
     }
 
+    fn may_be_deleted(&self, deleted: bool) -> bool {
+        match self.deleted {
+            Deleted::Without => !deleted,
+            Deleted::Only => deleted,
+            Deleted::Include => true,
+        }
+    }
+
+    /// Whether there are filters that [`keeps`](Self::keeps) looks at.
+    fn looks_closer(&self) -> bool {
+        let filter = &self.filter;
+        let numbers = filter.quality_min.is_some() || filter.quality_max.is_some() || filter.updated_since.is_some();
+        let lists = [
+            filter.functional_fit.is_empty(),
+            filter.technical_fit.is_empty(),
+            filter.business_criticality.is_empty(),
+            self.tags.is_empty(),
+            self.phases.is_empty(),
+        ];
+        numbers || lists.contains(&false)
+    }
+
     /// Whether a card passes the filters that memory can answer, as `push_from` puts them to the database.
     fn keeps(&self, card: &Facts<'_>) -> bool {
         let filter = &self.filter;
         let among = |given: &[i16], own: Option<i16>| given.is_empty() || own.is_some_and(|own| given.contains(&own));
-        let (deleted, tags) = (card.deleted, &self.tags);
-        (match self.deleted {
-            Deleted::Without => !deleted,
-            Deleted::Only => deleted,
-            Deleted::Include => true,
-        }) && among(&filter.functional_fit, card.functional_fit)
+        let tags = &self.tags;
+        among(&filter.functional_fit, card.functional_fit)
             && among(&filter.technical_fit, card.technical_fit)
             && filter
                 .quality_min
@@ -148,7 +180,7 @@ impl CardQuery {
             && (self.phases.is_empty() || self.phases.contains(&(card.phase)()))
     }
 
-    async fn from_database(&self, state: &AppState, request: &PageRequest) -> Result<Listed> {
+    async fn read_database(&self, state: &AppState, request: &PageRequest) -> Result<Listed> {
         let mut conn = state.db.acquire().await?;
         let found = self.run(&mut conn, request).await?;
         let cursors: Vec<String> = found.rows.iter().map(|row| found.cursor_after(row.id)).collect();
@@ -167,12 +199,11 @@ impl CardQuery {
 
 /// What the filters ask of a card in memory.
 struct Facts<'a> {
-    deleted: bool,
     phase: &'a dyn Fn() -> Phase,
     has_tag: &'a dyn Fn(&str) -> bool,
     quality: Option<i16>,
     functional_fit: Option<i16>,
     technical_fit: Option<i16>,
-    tier: Option<&'static str>,
+    tier: Option<&'a str>,
     updated_at: DateTime<Utc>,
 }

@@ -19,6 +19,7 @@
 mod cow;
 mod embedded;
 mod interner;
+mod leaves;
 mod meaning;
 mod routes;
 mod store;
@@ -34,7 +35,7 @@ pub mod view;
 mod tests;
 
 pub use embedded::Embedded;
-pub use find::Found;
+pub use find::{Candidate, Found};
 pub use input::{CardInput, Dependent, EdgeInput, RelationshipRule};
 pub use interner::{TypeId, Word};
 pub use model::{CardRecord, CriticalitySource, Dependency, EdgeDetail, EdgeIx, EdgeRecord, NodeIx, Tier};

@@ -7,7 +7,7 @@ mod builder;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
 
 use chrono::NaiveDate;
@@ -371,6 +371,7 @@ impl Graph {
                 input.description.as_deref(),
                 &input.attributes,
             ),
+            leaves: OnceLock::new(),
         };
         Node {
             id: input.id,
