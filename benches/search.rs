@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use archzero::{
-    graph::{CardInput, Graph, GraphBuilder},
+    graph::{Candidate, CardInput, Graph, GraphBuilder},
     metamodel::name_key,
     seed::synthetic::{self, Parameters},
     text::Query,
@@ -23,6 +23,7 @@ const PAGE: usize = 50;
 fn build(cards: u32) -> (Graph, Graph, Duration) {
     let parameters = Parameters {
         cards,
+        relationships: 0,
         ..Parameters::default()
     };
     let mut builder = GraphBuilder::new();
@@ -159,7 +160,7 @@ fn main() {
         println!("|---|---|---|---|---|---|");
         for (kind, texts) in queries(&graph) {
             let queries: Vec<Query> = texts.iter().filter_map(|text| Query::parse(text).ok()).collect();
-            let everything = |_: &_| true;
+            let everything = |_: Candidate<'_>| true;
             let find = |query: &Query| graph.find_cards(query, everything).total();
             measure(&queries, find);
             let (finding, p95, found) = measure(&queries, find);

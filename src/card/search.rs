@@ -44,14 +44,20 @@ impl CardQuery {
     /// The page, with highlights if something is searched for and they are wanted.
     pub async fn list(mut self, state: &AppState, request: &PageRequest, highlight: bool) -> Result<Listed> {
         let Some(search) = self.search.take() else {
-            return self.from_database(state, request).await;
+            return self.read_database(state, request).await;
         };
         let search = Arc::new(search);
         let (query, graph, found, typos) = state.graph.search(state, self, &search).await?;
         let mut query = query;
         if !query.by_relevance {
             query.among = Some(found.ids(&graph));
-            let mut listed = query.from_database(state, request).await?;
+            // What was found is what the list holds: the database need not count it again.
+            let uncounted = PageRequest {
+                count: false,
+                ..request.clone()
+            };
+            let mut listed = query.read_database(state, &uncounted).await?;
+            listed.total = request.count.then_some(found.total() as u64);
             for item in listed.items.iter_mut().filter(|_| highlight) {
                 let card = graph.find(item.card.id);
                 item.highlights = card.map(|card| graph.highlights(card, &search, typos));
@@ -96,16 +102,34 @@ impl CardQuery {
         !self.conditions.is_empty() || !self.filter.pace_layer.is_empty()
     }
 
+    pub(crate) fn may_be_deleted(&self, deleted: bool) -> bool {
+        match self.deleted {
+            Deleted::Without => !deleted,
+            Deleted::Only => deleted,
+            Deleted::Include => true,
+        }
+    }
+
+    /// Whether there are filters that [`keeps`](Self::keeps) looks at.
+    pub(crate) fn looks_closer(&self) -> bool {
+        let filter = &self.filter;
+        let numbers = filter.quality_min.is_some() || filter.quality_max.is_some() || filter.updated_since.is_some();
+        let lists = [
+            filter.functional_fit.is_empty(),
+            filter.technical_fit.is_empty(),
+            filter.business_criticality.is_empty(),
+            self.tags.is_empty(),
+            self.phases.is_empty(),
+        ];
+        numbers || lists.contains(&false)
+    }
+
     /// Whether a card passes the filters that memory can answer, as `push_from` puts them to the database.
     pub(crate) fn keeps(&self, card: &Facts<'_>) -> bool {
         let filter = &self.filter;
         let among = |given: &[i16], own: Option<i16>| given.is_empty() || own.is_some_and(|own| given.contains(&own));
-        let (deleted, tags) = (card.deleted, &self.tags);
-        (match self.deleted {
-            Deleted::Without => !deleted,
-            Deleted::Only => deleted,
-            Deleted::Include => true,
-        }) && among(&filter.functional_fit, card.functional_fit)
+        let tags = &self.tags;
+        among(&filter.functional_fit, card.functional_fit)
             && among(&filter.technical_fit, card.technical_fit)
             && filter
                 .quality_min
@@ -125,7 +149,7 @@ impl CardQuery {
             && (self.phases.is_empty() || self.phases.contains(&(card.phase)()))
     }
 
-    async fn from_database(&self, state: &AppState, request: &PageRequest) -> Result<Listed> {
+    async fn read_database(&self, state: &AppState, request: &PageRequest) -> Result<Listed> {
         let mut conn = self.open(&state.db).await?;
         let found = self.run(&mut conn, request).await?;
         let cursors: Vec<String> = found.rows.iter().map(|row| found.cursor_after(row.id)).collect();
@@ -144,12 +168,11 @@ impl CardQuery {
 
 /// What the filters ask of a card in memory.
 pub(crate) struct Facts<'a> {
-    pub deleted: bool,
     pub phase: &'a dyn Fn() -> Phase,
     pub has_tag: &'a dyn Fn(&str) -> bool,
     pub quality: Option<i16>,
     pub functional_fit: Option<i16>,
     pub technical_fit: Option<i16>,
-    pub tier: Option<&'static str>,
+    pub tier: Option<&'a str>,
     pub updated_at: DateTime<Utc>,
 }

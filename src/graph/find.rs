@@ -6,6 +6,7 @@
 use std::{
     cmp::Reverse,
     collections::HashSet,
+    hash::BuildHasher,
     sync::{Arc, LazyLock},
 };
 
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use super::{
     Embedded, Graph, embedded,
+    interner::TypeId,
     model::{CardRecord, EdgeIx, NodeIx},
     view::TypeSet,
 };
@@ -93,14 +95,41 @@ pub struct OfType {
     pub cards: Vec<NodeIx>,
 }
 
+/// A card that a search may accept. Whether it is deleted and its type cost nothing to know; the rest lies further away.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'g> {
+    graph: &'g Graph,
+    card: NodeIx,
+}
+
+impl<'g> Candidate<'g> {
+    /// Whether it is deleted.
+    #[must_use]
+    pub fn deleted(self) -> bool {
+        self.graph.node(self.card).deleted
+    }
+
+    /// Its type.
+    #[must_use]
+    pub fn card_type(self) -> TypeId {
+        self.graph.card_type(self.card)
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn record(self) -> &'g CardRecord {
+        self.graph.card(self.card)
+    }
+}
+
 struct Cards<'g, F> {
     graph: &'g Graph,
     accept: F,
 }
 
-impl<F: Fn(&CardRecord) -> bool> Corpus for Cards<'_, F> {
+impl<F: Fn(Candidate<'_>) -> bool> Corpus for Cards<'_, F> {
     fn accepts(&self, doc: u32) -> bool {
-        (self.accept)(self.graph.card(NodeIx(doc)))
+        (self.accept)(self.graph.candidate(NodeIx(doc)))
     }
 
     fn texts(&self, doc: u32) -> Texts<'_> {
@@ -156,6 +185,12 @@ impl Graph {
         })
     }
 
+    /// The card as a search looks at it.
+    #[must_use]
+    pub fn candidate(&self, card: NodeIx) -> Candidate<'_> {
+        Candidate { graph: self, card }
+    }
+
     /// The texts of a card.
     #[must_use]
     pub fn texts(&self, card: NodeIx) -> Texts<'_> {
@@ -177,12 +212,12 @@ impl Graph {
 
     /// The accepted cards that the query finds, deleted ones included if accepted. Typos are forgiven when it finds
     /// nothing as it is written.
-    pub fn find_cards(&self, query: &Query, accept: impl Fn(&CardRecord) -> bool) -> Found {
+    pub fn find_cards(&self, query: &Query, accept: impl Fn(Candidate<'_>) -> bool) -> Found {
         forgiving(query, |typos| self.find_cards_as(query, typos, &accept))
     }
 
     /// [`find_cards`](Self::find_cards), with or without forgiving typos.
-    pub fn find_cards_as(&self, query: &Query, typos: bool, accept: impl Fn(&CardRecord) -> bool) -> Found {
+    pub fn find_cards_as(&self, query: &Query, typos: bool, accept: impl Fn(Candidate<'_>) -> bool) -> Found {
         let cards = Cards { graph: self, accept };
         let hits = match &self.indexed {
             Some(indexed) => indexed.cards.search(query, typos, &cards),
@@ -205,11 +240,11 @@ impl Graph {
 
     /// The tags that the query finds, with how many accepted cards carry each, the most used first; and whether
     /// typos had to be forgiven. Only of a graph with an index.
-    pub fn find_tags(&self, query: &Query, accept: impl Fn(&CardRecord) -> bool) -> (Vec<(String, usize)>, bool) {
+    pub fn find_tags(&self, query: &Query, accept: impl Fn(Candidate<'_>) -> bool) -> (Vec<(String, usize)>, bool) {
         let Some(indexed) = &self.indexed else {
             return (Vec::new(), false);
         };
-        let accepted = |doc: u32| accept(self.card(NodeIx(doc)));
+        let accepted = |doc: u32| accept(self.candidate(NodeIx(doc)));
         let found = |typos: bool| {
             let wanted = |tag: &str| text::score(&tag_texts(tag), query, typos).is_some();
             indexed.cards.tags(wanted, accepted)
@@ -292,7 +327,7 @@ impl Found {
     }
 
     /// Keeps those cards only.
-    pub fn keep(&mut self, graph: &Graph, ids: &HashSet<Uuid>) {
+    pub fn keep<S: BuildHasher>(&mut self, graph: &Graph, ids: &HashSet<Uuid, S>) {
         self.hits.retain(|hit| ids.contains(&graph.id(NodeIx(hit.doc))));
     }
 

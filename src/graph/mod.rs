@@ -20,6 +20,7 @@ mod cow;
 mod embedded;
 mod facets;
 mod interner;
+mod leaves;
 mod meaning;
 mod past;
 mod routes;
@@ -37,7 +38,7 @@ pub mod view;
 mod tests;
 
 pub use embedded::Embedded;
-pub use find::Found;
+pub use find::{Candidate, Found};
 pub use input::{CardInput, Dependent, EdgeInput, RelationshipRule};
 pub use interner::{TypeId, Word};
 pub use model::{CardRecord, CriticalitySource, Dependency, EdgeDetail, EdgeIx, EdgeRecord, NodeIx, Tier};

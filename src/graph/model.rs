@@ -1,6 +1,6 @@
 //! How cards and edges are kept: compact, immutable, complete (a card can be answered from here alone).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
@@ -10,7 +10,10 @@ use uuid::Uuid;
 
 use crate::card::Lifecycle;
 
-use super::interner::{TypeId, Word};
+use super::{
+    interner::{TypeId, Word},
+    leaves,
+};
 
 /// A card's place in one graph and its later snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +64,12 @@ impl Tier {
             Self::Three => "Tier 3",
             Self::Four => "Tier 4",
         }
+    }
+}
+
+impl AsRef<str> for Tier {
+    fn as_ref(&self) -> &str {
+        self.as_str()
     }
 }
 
@@ -120,6 +129,8 @@ pub struct CardRecord {
     /// `attributes.financials`, read once because roll-ups ask it of thousands of cards.
     pub annual_cost: Option<Box<Cost>>,
     pub(super) text: Text,
+    /// The attributes as numbers, worked out when first compared.
+    pub(super) leaves: OnceLock<Box<[(u32, u32)]>>,
 }
 
 impl CardRecord {
@@ -157,6 +168,11 @@ impl CardRecord {
             .as_deref()
             .and_then(|json| serde_json::from_str(json).ok())
             .unwrap_or_default()
+    }
+
+    /// Path and value of every attribute as numbers, ordered by path.
+    pub(super) fn leaves(&self) -> &[(u32, u32)] {
+        self.leaves.get_or_init(|| leaves::leaves(&self.attributes()))
     }
 
     /// The attributes, parsed now.

@@ -56,7 +56,7 @@ impl Embedded {
         let graph = self.of(state, query).await?;
         let visible = graph.types_named(query.visible().names());
         let work = move || {
-            let found = graph.find_cards(&search, |card| visible.contains(card.card_type));
+            let found = graph.find_cards(&search, |card| visible.contains(card.card_type()));
             found.ids(&graph)
         };
         self.apart(work).await
@@ -67,16 +67,24 @@ fn filtered(graph: &Graph, query: &CardQuery, search: &Query, typos: bool) -> Fo
     let wanted = graph.types_named(query.type_names());
     let visible = graph.types_named(query.visible().names());
     graph.find_cards_as(search, typos, |card| {
-        let facts = Facts {
-            deleted: card.deleted_at.is_some(),
+        if !query.may_be_deleted(card.deleted())
+            || !visible.contains(card.card_type())
+            || !wanted.contains(card.card_type())
+        {
+            return false;
+        }
+        if !query.looks_closer() {
+            return true;
+        }
+        let card = card.record();
+        query.keeps(&Facts {
             phase: &|| card.lifecycle.phase(query.on),
             has_tag: &|tag| card.tags.iter().any(|held| **graph.word(*held) == *tag),
             quality: card.quality_score.map(i16::from),
             functional_fit: card.functional_fit.map(i16::from),
             technical_fit: card.technical_fit.map(i16::from),
-            tier: card.business_criticality.map(|tier| tier.as_str()),
+            tier: card.business_criticality.as_ref().map(AsRef::as_ref),
             updated_at: card.updated_at,
-        };
-        visible.contains(card.card_type) && wanted.contains(card.card_type) && query.keeps(&facts)
+        })
     })
 }

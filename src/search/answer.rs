@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     auth::TypeScope,
-    graph::{CardRecord, Found, Graph, TypeSet},
+    graph::{Candidate, Found, Graph, TypeSet},
     metamodel::Metamodel,
     relationship::ontology::Ontology,
     text::{self, Highlight, Query, Texts},
@@ -170,7 +170,7 @@ fn cards(graph: &Graph, model: &Model, asked: &Asked) -> Vec<Group> {
         return Vec::new();
     }
     let types = types(graph, &asked.cards.and(&asked.visible));
-    let accept = |card: &CardRecord| card.deleted_at.is_none() && types.contains(card.card_type);
+    let accept = |card: Candidate<'_>| !card.deleted() && types.contains(card.card_type());
     let found = graph.find_cards(&asked.query, accept);
     let typos = found.typos;
     let mut groups = found.by_type(graph, asked.limit);
@@ -208,7 +208,7 @@ fn group(kind: Kind, label: &str, total: usize, typos: bool, items: Vec<Item>) -
 
 fn tags(graph: &Graph, asked: &Asked) -> Option<Group> {
     let visible = types(graph, &asked.visible);
-    let accept = |card: &CardRecord| card.deleted_at.is_none() && visible.contains(card.card_type);
+    let accept = |card: Candidate<'_>| !card.deleted() && visible.contains(card.card_type());
     let (found, typos) = graph.find_tags(&asked.query, accept);
     let items = found.iter().take(asked.limit).map(|(tag, count)| Item {
         name: tag.clone(),
@@ -221,8 +221,8 @@ fn tags(graph: &Graph, asked: &Asked) -> Option<Group> {
 fn relationships(graph: &Graph, asked: &Asked) -> Option<Group> {
     let visible = types(graph, &asked.visible);
     let shown = |card| {
-        let card = graph.card(card);
-        card.deleted_at.is_none() && visible.contains(card.card_type)
+        let card = graph.candidate(card);
+        !card.deleted() && visible.contains(card.card_type())
     };
     let found: Found = graph.find_edges(&asked.query, |edge| {
         let record = graph.edge(edge);

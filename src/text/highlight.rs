@@ -1,6 +1,6 @@
 //! What of a text made it match, for people: short excerpts, cut into parts that are marked or not.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeSet, ops::Range};
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -38,9 +38,9 @@ pub struct Part {
 #[must_use]
 pub fn highlights(texts: &Texts<'_>, query: &Query, typos: bool) -> Vec<Highlight> {
     let mut found: Vec<Highlight> = Vec::new();
-    let mut attributes: BTreeMap<String, ()> = BTreeMap::new();
+    let mut attributes: BTreeSet<String> = BTreeSet::new();
     texts.each(&mut |field, path, text| {
-        if found.len() >= MAX_EXCERPTS || (field == Field::Attributes && attributes.contains_key(path)) {
+        if found.len() >= MAX_EXCERPTS || (field == Field::Attributes && attributes.contains(path)) {
             return;
         }
         let marks = marks(text, query, typos);
@@ -48,7 +48,7 @@ pub fn highlights(texts: &Texts<'_>, query: &Query, typos: bool) -> Vec<Highligh
             return;
         }
         if field == Field::Attributes {
-            attributes.insert(path.to_owned(), ());
+            attributes.insert(path.to_owned());
         }
         found.push(Highlight {
             field: path.to_owned(),

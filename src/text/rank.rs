@@ -115,6 +115,21 @@ pub(super) fn phrases_hold(texts: &Texts<'_>, query: &Query) -> bool {
     if !query.has_phrases() {
         return true;
     }
+    // Attributes must be parsed; mostly it is known before.
+    let written = Texts {
+        attributes: "",
+        ..texts.clone()
+    };
+    let (found, excluded) = phrases_in(&written, query);
+    if excluded || (found && query.excluded_phrases.is_empty()) {
+        return !excluded;
+    }
+    let (found, excluded) = phrases_in(texts, query);
+    found && !excluded
+}
+
+/// Whether every phrase stands somewhere, and whether an excluded one does.
+fn phrases_in(texts: &Texts<'_>, query: &Query) -> (bool, bool) {
     let mut found = vec![false; query.phrases.len()];
     let mut excluded = false;
     texts.each(&mut |_, _, text| {
@@ -126,5 +141,5 @@ pub(super) fn phrases_hold(texts: &Texts<'_>, query: &Query) -> bool {
         }
         excluded = excluded || query.excluded_phrases.iter().any(stands);
     });
-    !excluded && !found.contains(&false)
+    (!found.contains(&false), excluded)
 }

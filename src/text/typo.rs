@@ -6,7 +6,7 @@ struct Rows<'a> {
     word: &'a [char],
     most: u8,
     other: Vec<char>,
-    rows: Vec<Vec<u8>>,
+    table: Vec<Vec<u8>>,
 }
 
 impl<'a> Rows<'a> {
@@ -15,17 +15,17 @@ impl<'a> Rows<'a> {
             word,
             most,
             other: Vec::new(),
-            rows: vec![(0..=word.len() as u8).collect()],
+            table: vec![(0..=word.len() as u8).collect()],
         }
     }
 
     /// Adds a letter to the other word; answers whether it, or anything that begins with it, may still be near enough.
     fn push(&mut self, letter: char) -> bool {
         let at = self.other.len() + 1;
-        if self.rows.len() <= at {
-            self.rows.push(vec![0; self.word.len() + 1]);
+        if self.table.len() <= at {
+            self.table.push(vec![0; self.word.len() + 1]);
         }
-        let (before, rest) = self.rows.split_at_mut(at);
+        let (before, rest) = self.table.split_at_mut(at);
         let (row, last) = (&mut rest[0], &before[at - 1]);
         row[0] = at as u8;
         let mut least = row[0];
@@ -44,7 +44,7 @@ impl<'a> Rows<'a> {
     }
 
     fn distance(&self) -> u8 {
-        self.rows[self.other.len()][self.word.len()]
+        self.table[self.other.len()][self.word.len()]
     }
 }
 

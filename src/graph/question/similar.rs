@@ -18,14 +18,10 @@ use std::{
 };
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{CardRef, Label, Metadata};
-use crate::{
-    graph::{BoundView, Direction, Graph, NodeIx, TypeId, TypeSet, View, Word},
-    metamodel::is_filled,
-};
+use crate::graph::{BoundView, Direction, Graph, NodeIx, TypeId, TypeSet, View, Word};
 
 const TAGS: f64 = 0.7;
 const ATTRIBUTES: f64 = 0.2;
@@ -122,12 +118,13 @@ impl Share {
     }
 }
 
-/// A candidate before its attributes are looked at; the best are looked at first.
+/// A candidate before its attributes and all its neighbours are looked at; the best are looked at first.
 struct Candidate {
+    /// What its score is at most.
     most: f64,
     card: NodeIx,
     tags: Share,
-    neighbours: Share,
+    shared_neighbours: usize,
 }
 
 /// The cards like `card`; `allowed` says whether a suggested relationship could be made (source, type, target).
@@ -143,22 +140,17 @@ pub fn similar(
     let own = neighbours(&bound, card);
     let mut candidates = candidates(&bound, card, asked, &own);
     candidates.sort_unstable_by(|a, b| b.most.total_cmp(&a.most));
-    let similar = best(graph, card, asked, candidates);
+    let similar = best(&bound, card, asked, own.len(), candidates);
     let suggestions = suggestions(&bound, card, &own, &similar, allowed);
     SimilarCards {
         card: bound.card_ref(card),
         metadata: Metadata::new(&bound, similar.len(), 0, 0),
         similar: similar
             .into_iter()
-            .map(|(other, score, mut parts)| {
-                let shared = parts.neighbours.shared;
-                let theirs = neighbours(&bound, other).len();
-                parts.neighbours = Share::new(NEIGHBOURS, shared, own.len() + theirs - shared);
-                SimilarCard {
-                    card: bound.card_ref(other),
-                    score,
-                    parts,
-                }
+            .map(|(other, score, parts)| SimilarCard {
+                card: bound.card_ref(other),
+                score,
+                parts,
             })
             .collect(),
         suggestions,
@@ -172,15 +164,24 @@ fn neighbours(bound: &BoundView<'_>, card: NodeIx) -> HashSet<Neighbour> {
         .collect()
 }
 
-fn candidates(bound: &BoundView<'_>, card: NodeIx, asked: &Asked, own: &HashSet<Neighbour>) -> Vec<Candidate> {
-    let graph = bound.graph();
-    let mut met: HashMap<NodeIx, HashSet<Neighbour>> = HashMap::new();
-    for (kind, outgoing, other) in own {
+/// How many of these neighbours each card has, too.
+fn sharers(bound: &BoundView<'_>, own: &HashSet<Neighbour>) -> HashMap<NodeIx, usize> {
+    // The count, and the neighbour it was last raised for: two cards may be joined more than once.
+    let mut met: HashMap<NodeIx, (usize, usize)> = HashMap::new();
+    for (at, (kind, outgoing, other)) in (1..).zip(own) {
         let back = if *outgoing { Direction::In } else { Direction::Out };
         for link in bound.links(*other, back).filter(|link| link.record.kind == *kind) {
-            met.entry(link.other).or_default().insert((*kind, *outgoing, *other));
+            let (count, last) = met.entry(link.other).or_default();
+            *count += usize::from(*last != at);
+            *last = at;
         }
     }
+    met.into_iter().map(|(card, (count, _))| (card, count)).collect()
+}
+
+fn candidates(bound: &BoundView<'_>, card: NodeIx, asked: &Asked, own: &HashSet<Neighbour>) -> Vec<Candidate> {
+    let graph = bound.graph();
+    let sharers = sharers(bound, own);
     let tags: HashSet<Word> = graph.card(card).tags.iter().copied().collect();
     let mut found = Vec::new();
     for other in graph.cards() {
@@ -190,47 +191,51 @@ fn candidates(bound: &BoundView<'_>, card: NodeIx, asked: &Asked, own: &HashSet<
         let theirs = &graph.card(other).tags;
         let shared = theirs.iter().filter(|tag| tags.contains(tag)).count();
         let tags = Share::new(TAGS, shared, tags.len() + theirs.len() - shared);
-        let shared = met.get(&other).map_or(0, HashSet::len);
-        // Whoever shares none need not be asked how many they have before they are part of the answer.
-        let neighbours = if shared == 0 {
-            Share::new(NEIGHBOURS, 0, 0)
-        } else {
-            let theirs = neighbours(bound, other).len();
-            Share::new(NEIGHBOURS, shared, own.len() + theirs - shared)
-        };
-        let most = tags.weighted + neighbours.weighted + ATTRIBUTES;
+        let shared_neighbours = sharers.get(&other).copied().unwrap_or(0);
+        // They have at least those, so that either has at least as many as the card.
+        let neighbours = Share::new(NEIGHBOURS, shared_neighbours, own.len()).weighted;
+        let most = tags.weighted + neighbours + ATTRIBUTES;
         if most >= asked.min_score {
             found.push(Candidate {
                 most,
                 card: other,
                 tags,
-                neighbours,
+                shared_neighbours,
             });
         }
     }
     found
 }
 
-/// Looks at attributes, which must be parsed, only as long as they can still bring somebody among the best.
-fn best(graph: &Graph, card: NodeIx, asked: &Asked, candidates: Vec<Candidate>) -> Vec<(NodeIx, f64, Parts)> {
-    let own = leaves(&graph.card(card).attributes());
+/// Looks closely only as long as that can still bring somebody among the best.
+fn best(
+    bound: &BoundView<'_>,
+    card: NodeIx,
+    asked: &Asked,
+    neighbour_count: usize,
+    candidates: Vec<Candidate>,
+) -> Vec<(NodeIx, f64, Parts)> {
+    let graph = bound.graph();
+    let own = graph.card(card).leaves();
     let mut scores: BinaryHeap<Reverse<Ordered>> = BinaryHeap::new();
     let mut found = Vec::new();
     for candidate in candidates {
-        if scores.len() == asked.limit && scores.peek().is_some_and(|least| candidate.most < least.0.0) {
+        let least = scores.peek().map_or(0.0, |least| least.0.0);
+        if scores.len() == asked.limit && candidate.most < least {
             break;
         }
-        let theirs = leaves(&graph.card(candidate.card).attributes());
-        let common = theirs.iter().filter_map(|(path, value)| Some((own.get(path)?, value)));
-        let (mut both, mut shared) = (0, 0);
-        for (mine, value) in common {
-            both += 1;
-            shared += usize::from(equal(mine, value));
-        }
+        let attributes = compare(own, graph.card(candidate.card).leaves());
+        let shared = candidate.shared_neighbours;
+        let theirs =
+            if shared == 0 && scores.len() == asked.limit && candidate.tags.weighted + attributes.weighted < least {
+                continue;
+            } else {
+                neighbours(bound, candidate.card).len()
+            };
         let parts = Parts {
             tags: candidate.tags,
-            attributes: Share::new(ATTRIBUTES, shared, own.len() + theirs.len() - both),
-            neighbours: candidate.neighbours,
+            attributes,
+            neighbours: Share::new(NEIGHBOURS, shared, neighbour_count + theirs - shared),
         };
         let score = parts.tags.weighted + parts.attributes.weighted + parts.neighbours.weighted;
         if score < asked.min_score || score == 0.0 {
@@ -271,35 +276,24 @@ impl Ord for Ordered {
     }
 }
 
-/// The values of attributes by path.
-fn leaves(attributes: &Map<String, Value>) -> HashMap<String, Value> {
-    fn walk(members: &Map<String, Value>, path: &mut String, into: &mut HashMap<String, Value>) {
-        for (key, value) in members {
-            let length = path.len();
-            path.push_str(key);
-            match value {
-                Value::Object(inner) => {
-                    path.push('.');
-                    walk(inner, path, into);
-                }
-                value if is_filled(value) => _ = into.insert(path.clone(), value.clone()),
-                _ => {}
-            }
-            path.truncate(length);
+/// How many values both have, equal ones, and how many either has.
+fn compare(own: &[(u32, u32)], theirs: &[(u32, u32)]) -> Share {
+    let (mut mine, mut other) = (own.iter().peekable(), theirs.iter().peekable());
+    let (mut both, mut equal) = (0, 0);
+    while let (Some(a), Some(b)) = (mine.peek(), other.peek()) {
+        let order = a.0.cmp(&b.0);
+        if order.is_eq() {
+            both += 1;
+            equal += usize::from(a.1 == b.1);
+        }
+        if order.is_le() {
+            mine.next();
+        }
+        if order.is_ge() {
+            other.next();
         }
     }
-    let mut found = HashMap::new();
-    walk(attributes, &mut String::new(), &mut found);
-    found.remove("external_ids");
-    found
-}
-
-/// 2 and 2.0 are the same number.
-fn equal(one: &Value, two: &Value) -> bool {
-    match (one, two) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
-        _ => one == two,
-    }
+    Share::new(ATTRIBUTES, equal, own.len() + theirs.len() - both)
 }
 
 fn suggestions(
@@ -359,20 +353,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attributes_are_compared_leaf_by_leaf() {
-        let of = |json: &str| leaves(&serde_json::from_str(json).unwrap());
-        let all = of(
-            r#"{"a": {"b": 1, "c": " ", "d": {}}, "e": [1, 2], "external_ids": [{"id": 1}], "f": null, "g": false}"#,
-        );
-        let mut paths: Vec<&str> = all.keys().map(String::as_str).collect();
-        paths.sort_unstable();
-        assert_eq!(paths, ["a.b", "e", "g"]);
-        assert!(equal(&1.into(), &1.0.into()) && !equal(&1.into(), &"1".into()));
-    }
-
-    #[test]
     fn shares_of_nothing_are_nothing() {
-        assert_eq!(Share::new(TAGS, 0, 0).weighted, 0.0);
+        assert!(Share::new(TAGS, 0, 0).weighted.abs() < 1e-12);
         assert!((Share::new(TAGS, 1, 2).weighted - 0.35).abs() < 1e-12);
     }
 }

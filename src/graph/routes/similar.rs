@@ -90,12 +90,10 @@ fn score(fields: &mut Fields) -> f64 {
         return 0.1;
     };
     let read = given.as_str().and_then(|text| text.parse::<f64>().ok());
-    match read.filter(|score| (0.0..=1.0).contains(score)) {
-        Some(score) => score,
-        None => {
-            let message = "must be a number from 0 to 1";
-            fields.refuse("min_score", ViolationCode::OutOfRange, message, Some(&given));
-            0.1
-        }
+    if let Some(score) = read.filter(|score| (0.0..=1.0).contains(score)) {
+        return score;
     }
+    let message = "must be a number from 0 to 1";
+    fields.refuse("min_score", ViolationCode::OutOfRange, message, Some(&given));
+    0.1
 }

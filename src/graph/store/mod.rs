@@ -7,7 +7,7 @@ mod builder;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
 
 use chrono::NaiveDate;
@@ -377,6 +377,7 @@ impl Graph {
                 input.description.as_deref(),
                 &input.attributes,
             ),
+            leaves: OnceLock::new(),
         };
         Node {
             id: input.id,

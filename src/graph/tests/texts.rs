@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::row_id;
 use crate::{
-    graph::{CardInput, CardRecord, EdgeInput, Graph, GraphBuilder},
+    graph::{Candidate, CardInput, EdgeInput, Graph, GraphBuilder},
     text::Query,
 };
 
@@ -92,9 +92,9 @@ fn followed(changes: &[Change], batch: usize) -> Graph {
         for (n, change) in batch.iter().enumerate() {
             let version = (at * 100 + n + 1) as i32;
             graph.upsert_card(&card(change, version));
-            edge(change, version)
-                .into_iter()
-                .for_each(|edge| _ = graph.upsert_edge(edge));
+            if let Some(edge) = edge(change, version) {
+                graph.upsert_edge(edge);
+            }
         }
         graph.index_texts();
     }
@@ -120,7 +120,9 @@ fn plain(changes: &[Change], batch: usize, without: &str) -> Graph {
             edges.extend(visible);
         }
     }
-    edges.into_iter().for_each(|edge| builder.edge(edge));
+    for edge in edges {
+        builder.edge(edge);
+    }
     builder.build()
 }
 
@@ -128,13 +130,13 @@ fn plain(changes: &[Change], batch: usize, without: &str) -> Graph {
 fn found(
     graph: &Graph,
     query: &Query,
-    visible: &dyn Fn(&CardRecord) -> bool,
+    visible: &dyn Fn(Candidate<'_>) -> bool,
 ) -> (Vec<(Uuid, u32)>, bool, Vec<Uuid>, bool) {
-    let shown = |card: &CardRecord| card.deleted_at.is_none() && visible(card);
+    let shown = |card: Candidate<'_>| !card.deleted() && visible(card);
     let cards = graph.find_cards(query, shown);
     let edges = graph.find_edges(query, |edge| {
         let record = graph.edge(edge);
-        record.active && shown(graph.card(record.source)) && shown(graph.card(record.target))
+        record.active && shown(graph.candidate(record.source)) && shown(graph.candidate(record.target))
     });
     let pages = [cards.cards(graph, None, 0, 3), cards.cards(graph, None, 3, 100)].concat();
     assert_eq!(pages.len(), cards.total());
@@ -170,15 +172,15 @@ proptest! {
             for text in [text.join(" "), text.join(" ").chars().rev().collect(), text[0].chars().take(2).collect()] {
                 let query = Query::parse(&text).unwrap();
                 prop_assert_eq!(found(&graph, &query, &|_| true), found(&all, &query, &|_| true), "{}", text);
-                let visible = |card: &CardRecord| &**graph.type_name(card.card_type) != TYPES[hidden];
+                let visible = |card: Candidate<'_>| &**graph.type_name(card.card_type()) != TYPES[hidden];
                 prop_assert_eq!(found(&graph, &query, &visible), found(&fewer, &query, &|_| true), "{} hidden", text);
                 // Tags: what the cards found carry, counted one by one.
-                let (tags, _) = graph.find_tags(&query, |card| card.deleted_at.is_none() && visible(card));
+                let (tags, _) = graph.find_tags(&query, |card| !card.deleted() && visible(card));
                 for (tag, count) in tags {
-                    let carries = |card: &CardRecord| card.tags.iter().any(|own| **graph.word(*own) == *tag);
+                    let carries = |card: Candidate<'_>| card.record().tags.iter().any(|own| **graph.word(*own) == *tag);
                     let cards = graph.cards().filter(|ix| {
-                        let card = graph.card(*ix);
-                        card.deleted_at.is_none() && visible(card) && carries(card)
+                        let card = graph.candidate(*ix);
+                        !card.deleted() && visible(card) && carries(card)
                     });
                     prop_assert_eq!(count, cards.count(), "{}", tag);
                 }

@@ -126,7 +126,9 @@ impl Part {
         let gone: Vec<u32> = docs.iter().filter(held).copied().collect();
         if !gone.is_empty() {
             let dead = Arc::make_mut(&mut self.dead);
-            gone.iter().for_each(|doc| dead.set(*doc));
+            for doc in &gone {
+                dead.set(*doc);
+            }
             self.living -= gone.len();
         }
     }

@@ -83,7 +83,7 @@ async fn many_changes_leave_the_index_as_if_it_were_new() {
         "red again",
         "blue grain",
         "raeder",
-        "\"red 1\"",
+        "\"red 0 0 again\"",
         "0",
     ] {
         let path = format!("/cards?search={}&limit=200", crate::probe::encode(query));

@@ -74,7 +74,8 @@ async fn accents_case_and_ways_of_writing_do_not_matter() {
         ("京", vec!["東京都庁 システム"]),
         ("京東", vec![]),
         ("accounts", vec!["Accounts"]),
-        ("العالم", vec![]),
+        ("العالم", vec!["مرحبا بالعالم"]),
+        ("عالم", vec![]),
         ("بالعالم", vec!["مرحبا بالعالم"]),
     ] {
         let mut names: Vec<String> = found(&editor, words).await;
@@ -180,7 +181,7 @@ async fn what_is_asked_for_wrongly_is_refused_and_what_is_odd_finds_nothing() {
     ] {
         assert_eq!(found(&editor, words).await.len(), 1, "{words}");
     }
-    for words in ["1_0", "a%z", "qu*ed", ".*", "100% C OR 1=1"] {
+    for words in ["1_0", "a%k", "qu*ed", ".*", "100% C OR 1=1"] {
         assert!(found(&editor, words).await.is_empty(), "{words}");
     }
     assert_eq!(found(&editor, "   ").await.len(), 1, "nothing but blanks is no search");
