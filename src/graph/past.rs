@@ -28,8 +28,8 @@ use crate::{
     },
 };
 
-/// Rows read at a time.
-const CHUNK: usize = 10_000;
+/// Rows read at a time; as many as are sorted in memory.
+const CHUNK: usize = 5_000;
 /// Cards of all kept graphs together, beyond which the oldest go.
 const MOST_CARDS: usize = 500_000;
 /// Metamodels are small.
@@ -156,6 +156,7 @@ async fn load(db: &PgPool, past: &Past, definitions: Arc<Definitions>) -> Result
     let building = tokio::task::spawn_blocking(move || build(&definitions.ontology, receive));
     let mut tx = db.begin().await?;
     sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
+    rows::take_memory(&mut tx).await?;
     let fed = feed(&mut tx, past, &send).await;
     drop(send);
     let built = building.await.map_err(Error::internal)?;

@@ -82,6 +82,7 @@ async fn make_in(conn: &mut PgConnection, every: i64) -> Result<Option<i64>> {
         seal: Scope::of(conn, seal).await?,
         base,
     };
+    rows::take_memory(conn).await?;
     for entity in ENTITIES {
         timed("make_checkpoint", write(conn, &past, entity)).await?;
     }
@@ -101,7 +102,7 @@ async fn write(conn: &mut PgConnection, past: &Past, entity: &str) -> Result<()>
     sql.push(", n.part, array_agg(n.position order by n.position) from (select s.position, ((row_number() over (order by s.position) - 1) / ")
         .push_bind(PART)
         .push(")::integer as part from ");
-    rows::push(&mut sql, past, entity);
+    rows::push_latest(&mut sql, past, entity);
     sql.push(" s) n group by n.part");
     sql.build().persistent(false).execute(conn).await?;
     Ok(())

@@ -135,7 +135,16 @@ async fn make_in(conn: &mut PgConnection, past: &Past, kind: Kind) -> Result<()>
         Kind::Cards => cards(past),
         Kind::Relationships => relationships(past),
     };
+    rows::take_memory(conn).await?;
     timed("make_past_state", sql.build().persistent(false).execute(&mut *conn)).await?;
+    // Without knowing how the rows spread, a page would be found by sorting all of them. (Only the owner of the tables may;
+    // for others the statement does nothing, and statistics come later.)
+    sqlx::query(match kind {
+        Kind::Cards => "analyze past_cards",
+        Kind::Relationships => "analyze past_relationships",
+    })
+    .execute(&mut *conn)
+    .await?;
     sqlx::query!(
         "insert into past_states (seal, entity) values ($1, $2)",
         past.seal.number,
