@@ -128,7 +128,12 @@ impl Tail {
             return Ok(());
         }
         drop(seen);
-        self.catch_up(state).await
+        self.catch_up(state).await?;
+        // Whoever was told of a position was told after its write was committed, so by now it has been seen.
+        match position {
+            Some(position) if !position.is_seen_by(&self.seen.load().cursor) => Err(Position::unknown()),
+            _ => Ok(()),
+        }
     }
 
     /// Runs until `stop`: reads when told, and at least every quarter of a second.

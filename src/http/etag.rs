@@ -109,10 +109,13 @@ impl FromRequestParts<AppState> for IfMatch {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
-        let Some(value) = parts.headers.get(header::IF_MATCH) else {
-            return Ok(Self::Absent);
-        };
-        parse(value.to_str().unwrap_or_default())
+        let mut values = parts.headers.get_all(header::IF_MATCH).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(Self::Absent),
+            (Some(value), None) => parse(value.to_str().unwrap_or_default()),
+            // Two demands; which of them holds is not ours to choose.
+            (Some(_), Some(_)) => parse(""),
+        }
     }
 }
 
@@ -122,11 +125,13 @@ fn parse(text: &str) -> Result<IfMatch> {
         return Ok(IfMatch::Any);
     }
     let inner = text
-        .trim_start_matches("W/")
+        .strip_prefix("W/")
+        .unwrap_or(text)
         .strip_prefix('"')
         .and_then(|t| t.strip_suffix('"'));
     inner
         .and_then(|t| t.split('-').next())
+        .filter(|version| version.bytes().all(|b| b.is_ascii_digit()))
         .and_then(|version| version.parse().ok())
         .map(IfMatch::Version)
         .ok_or_else(|| Error::invalid("If-Match takes \"<version>\", the ETag as given, or *").at("If-Match"))
@@ -145,7 +150,7 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap(), expected, "{text}");
         }
-        for bad in ["", "3", "\"x\"", "W/\"\"", "\"3\", \"4\""] {
+        for bad in ["", "3", "\"x\"", "W/\"\"", "\"3\", \"4\"", "\"+3\"", "W/W/\"3\""] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

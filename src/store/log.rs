@@ -190,6 +190,12 @@ pub struct Position {
 }
 
 impl Position {
+    /// What is answered to a position that is none, or lies ahead of everything that was ever written.
+    #[must_use]
+    pub fn unknown() -> Error {
+        Error::invalid("X-Arc-Position is not one this server gave out").at("X-Arc-Position")
+    }
+
     /// Whether a reader at `cursor` has seen the write. A position of an earlier epoch has been seen by everybody.
     #[must_use]
     pub fn is_seen_by(&self, cursor: &Cursor) -> bool {
@@ -207,10 +213,16 @@ impl std::str::FromStr for Position {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let bad = || Error::invalid("X-Arc-Position is not one this server gave out").at("X-Arc-Position");
-        let (epoch, tx) = text.split_once('-').ok_or_else(bad)?;
-        let (epoch, tx) = (epoch.parse().map_err(|_| bad())?, tx.parse().map_err(|_| bad())?);
-        Ok(Self { epoch, tx })
+        let (epoch, tx) = text.split_once('-').ok_or_else(Self::unknown)?;
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !digits(epoch) || !digits(tx) {
+            return Err(Self::unknown());
+        }
+        let (epoch, tx) = (epoch.parse(), tx.parse());
+        Ok(Self {
+            epoch: epoch.map_err(|_| Self::unknown())?,
+            tx: tx.map_err(|_| Self::unknown())?,
+        })
     }
 }
 

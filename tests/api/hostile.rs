@@ -1,5 +1,8 @@
 //! Input that means harm or nonsense: always a clear refusal in the envelope of errors, never a 5xx, nothing half-written.
 
+mod fuzz;
+mod places;
+mod rules;
 mod values;
 
 use archzero::auth::Role;

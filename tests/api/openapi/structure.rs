@@ -337,3 +337,49 @@ fn no_two_types_share_a_name() {
         "give one of them another name with #[schema(as = …)]: {found:#?}"
     );
 }
+
+#[test]
+fn every_code_is_explained() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/api/errors.md")).unwrap();
+    let source = fs::read_to_string(root.join("src/error.rs")).unwrap();
+    let variants = |name: &str| -> Vec<String> {
+        let (_, rest) = source.split_once(&format!("pub enum {name} {{")).unwrap();
+        let body = rest.split("\n}").next().unwrap();
+        let lines = body
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.starts_with("//") && line.ends_with(','));
+        lines.map(|line| screaming(line.trim_end_matches(','))).collect()
+    };
+    let (codes, violations) = (variants("Code"), variants("ViolationCode"));
+    assert!(codes.len() > 30 && violations.len() > 10, "{codes:?} {violations:?}");
+    for code in &codes {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{code}` |")));
+        let row = row.unwrap_or_else(|| panic!("docs/api/errors.md has no row for {code}"));
+        assert!(
+            row.split('|').skip(2).take(2).all(|cell| cell.trim().len() > 5),
+            "{row}"
+        );
+    }
+    for code in &violations {
+        assert!(page.contains(&format!("`{code}`")), "docs/api/errors.md lacks {code}");
+    }
+    // And nothing that is none.
+    for row in page.lines().filter_map(|line| line.strip_prefix("| `")) {
+        let code = row.split('`').next().unwrap().to_owned();
+        assert!(codes.contains(&code), "there is no {code}");
+    }
+}
+
+/// `NotFound` as `NOT_FOUND`.
+fn screaming(name: &str) -> String {
+    let mut text = String::new();
+    for (at, letter) in name.chars().enumerate() {
+        if at > 0 && letter.is_uppercase() {
+            text.push('_');
+        }
+        text.extend(letter.to_uppercase());
+    }
+    text
+}
