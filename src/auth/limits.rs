@@ -176,16 +176,12 @@ mod tests {
         assert_eq!(
             wrong,
             [
-                "rate_limits.expensive",
                 "rate_limits.standard.count",
+                "rate_limits.expensive",
                 "rate_limits.bulk.window_seconds",
                 "rate_limits.bulk.per",
                 "rate_limits.auth"
             ]
-            .map(str::to_owned)
-            .to_vec()
-            .into_iter()
-            .collect::<Vec<_>>()
         );
     }
 }
