@@ -228,10 +228,6 @@ mod tests {
                 "rate_limits.bulk.per",
                 "rate_limits.auth"
             ]
-            .map(str::to_owned)
-            .to_vec()
-            .into_iter()
-            .collect::<Vec<_>>()
         );
     }
 }

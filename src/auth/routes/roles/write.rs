@@ -203,7 +203,7 @@ pub async fn delete_role(
             let bearers = store::count_bearers(conn, &role.name).await?;
             if bearers > 0 {
                 let name = role.name.as_str();
-                let message = format!("{bearers} users carry '{name}'; give them another role first");
+                let message = format!("'{name}' is carried by users ({bearers}); give them another role first");
                 return Err(Error::new(Code::Conflict, message)
                     .with(json!({ "kind": "role", "id": id, "user_count": bearers })));
             }
