@@ -2,9 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    Check, Field, Kind, MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES, Node, Order, Scope, Test, field, operand,
-};
+use super::{Check, Field, Kind, MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES, Node, Order, Scope, Test, field, operand};
 use crate::error::{Violation, ViolationCode};
 
 const RESERVED: [&str; 6] = ["all", "any", "not", "requires", "field", "related"];
