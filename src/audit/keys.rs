@@ -2,7 +2,7 @@
 
 use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 
 use crate::{auth, config::AuditConfig, error::Result};
@@ -22,8 +22,16 @@ impl Key {
     /// The key that a secret is.
     #[must_use]
     pub fn new(secret: &str) -> Self {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-        let fresh = Keyed::new_from_slice(secret.as_bytes()).expect("a key of any length");
+        // As HMAC has it: what is longer than a block is hashed, what is shorter filled up with zeros.
+        let mut block = [0; 64];
+        let hashed = Sha256::digest(secret.as_bytes());
+        let bytes = if secret.len() > block.len() {
+            &hashed[..]
+        } else {
+            secret.as_bytes()
+        };
+        block[..bytes.len()].copy_from_slice(bytes);
+        let fresh = Keyed::new(&block.into());
         let id = fresh.clone().chain_update(b"archzero audit key").finalize();
         Self {
             id: id.into_bytes()[..8].to_vec(),
@@ -71,4 +79,24 @@ impl Keys {
     pub fn find(&self, id: &[u8]) -> Option<&Key> {
         self.0.iter().find(|key| key.id == id)
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Test case 2 of RFC 4231, and a key longer than a block.
+    #[test]
+    fn keyed_digests_are_hmac_sha_256() {
+        let sign =
+            |secret: &str, text: &str| hex::encode(Key::new(secret).begin().chain_update(text).finalize().into_bytes());
+        assert_eq!(
+            sign("Jefe", "what do ya want for nothing?"),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+        assert_eq!(sign(&"k".repeat(100), "text"), LONG);
+        assert_ne!(Key::new("a").id, Key::new("b").id);
+    }
+
+    const LONG: &str = "5964a5c58b736800917a8e85cf03892e9ab8a997a15175b1d876119624a9b699";
 }

@@ -51,7 +51,9 @@ pub async fn follow(state: AppState, stop: CancellationToken) {
         lease: None,
         asked: None,
         told: None,
+        missed: None,
     };
+    warn_of_ownership(&state).await;
     loop {
         if let Err(error) = sealer.turn(&state).await {
             sealer.lease = None;
@@ -76,6 +78,21 @@ struct Sealer {
     lease: Option<Instant>,
     asked: Option<Instant>,
     told: Option<(Instant, i64)>,
+    missed: Option<Instant>,
+}
+
+/// Triggers do not stop the owner of a table, who can drop them.
+async fn warn_of_ownership(state: &AppState) {
+    if !state.config.application.env.is_production() {
+        return;
+    }
+    if let Ok(mut conn) = state.db.acquire().await
+        && let Ok(true) = store::is_owner(&mut conn).await
+    {
+        tracing::warn!(
+            "the role of DATABASE_URL owns the change log and could alter it; let DATABASE_MIGRATE_URL own it"
+        );
+    }
 }
 
 impl Sealer {
@@ -100,7 +117,11 @@ impl Sealer {
     async fn look(&mut self, state: &AppState, conn: &mut sqlx::PgConnection) -> Result<()> {
         let newest = store::newest(conn).await?;
         let known = state.audit.newest();
-        if let Some(known) = known.filter(|known| newest.as_ref().is_none_or(|n| n.number < known.number)) {
+        let missing = known.filter(|known| newest.as_ref().is_none_or(|n| n.number < known.number));
+        if let Some(known) = missing
+            && self.missed.is_none_or(|when| when.elapsed() >= NOTICE)
+        {
+            self.missed = Some(Instant::now());
             let found = newest.as_ref().map(|newest| newest.number);
             tracing::error!(
                 known = known.number,

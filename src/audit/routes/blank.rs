@@ -162,13 +162,13 @@ pub async fn blank_changes(
                 let (subject, positions) = match which {
                     Which::About(id, entity) => (*id, blank::about(conn, entity.as_deref(), *id).await?),
                     Which::These(positions) => {
-                        let mut subject = None;
-                        for position in positions {
-                            let row = blank::subject(conn, *position).await?;
-                            let (_, _, id, _) = row.ok_or_else(|| no_row(*position))?;
-                            subject.get_or_insert(id);
+                        let found = blank::subjects(conn, positions).await?;
+                        let missing = |position: &&i64| found.iter().all(|(there, _)| there != *position);
+                        if let Some(position) = positions.iter().find(missing) {
+                            return Err(no_row(*position));
                         }
-                        (subject.unwrap_or_default(), positions.clone())
+                        let subject = found.first().map(|(_, id)| *id).unwrap_or_default();
+                        (subject, found.into_iter().map(|(position, _)| position).collect())
                     }
                 };
                 let done = blank::blank(conn, author, subject, &positions).await?;

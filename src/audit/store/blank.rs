@@ -29,6 +29,17 @@ pub async fn subject(conn: &mut PgConnection, position: i64) -> Result<Option<(S
     Ok(row.map(|row| (row.entity, row.action, row.entity_id, row.sealed)))
 }
 
+/// Which of these rows there are, and what they are about, in order.
+pub async fn subjects(conn: &mut PgConnection, positions: &[i64]) -> Result<Vec<(i64, Uuid)>> {
+    let rows = sqlx::query!(
+        "select position, entity_id from changes where position = any($1) order by position",
+        positions
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.position, row.entity_id)).collect())
+}
+
 /// The rows about one thing that have a payload, in order.
 pub async fn about(conn: &mut PgConnection, entity: Option<&str>, id: Uuid) -> Result<Vec<i64>> {
     let positions = sqlx::query_scalar!(

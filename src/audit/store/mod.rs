@@ -24,6 +24,15 @@ pub async fn newest(conn: &mut PgConnection) -> Result<Option<Newest>> {
     Ok(row)
 }
 
+/// Whether this connection's role can do to the log whatever it likes.
+pub async fn is_owner(conn: &mut PgConnection) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"select pg_has_role(current_user, relowner, 'member') as "owner!" from pg_class where oid = 'changes'::regclass"#
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 /// The columns of `changes c` that [`row`] reads.
 pub(crate) const COLUMNS: &str = "c.position, c.tx::text as tx, c.occurred_at, c.actor_id, c.request_id, c.reason, c.entity, \
      c.entity_id, c.entity_type, c.action, c.version, c.before::text as before, c.after::text as after, c.blanked_by";

@@ -192,6 +192,10 @@ struct Positions {
 
 impl Positions {
     async fn open(conn: &mut PgConnection, condition: &str) -> Result<Self> {
+        // However long the first look at a log of many years takes: no seal would mean none for ever.
+        sqlx::query("set local statement_timeout = 0")
+            .execute(&mut *conn)
+            .await?;
         sqlx::query("set local cursor_tuple_fraction = 1")
             .execute(&mut *conn)
             .await?;

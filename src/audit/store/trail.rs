@@ -1,6 +1,6 @@
 //! The trail: rows of the log with what changed in them, filtered.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
@@ -166,6 +166,11 @@ impl AuditFilter {
         }
         if self.reason.as_ref().is_some_and(|text| text.chars().count() > 200) {
             return Err(Error::invalid("reason has more than 200 characters").at("reason"));
+        }
+        for (name, instant) in [("since", self.since), ("until", self.until)] {
+            if instant.is_some_and(|instant| !(1..=9999).contains(&instant.year())) {
+                return Err(Error::invalid("An instant of the years 1 to 9999 is expected").at(name));
+            }
         }
         if let (Some(since), Some(until)) = (self.since, self.until)
             && since > until

@@ -1,8 +1,12 @@
 //! Blanking: a payload goes, the chain holds, the log tells.
 
-use archzero::{audit::seal_now, auth::Role};
+use archzero::{
+    audit::{self, seal_now},
+    auth::Role,
+    store::migrate,
+};
 use serde_json::{Value, json};
-use sqlx::Executor;
+use sqlx::{Connection, Executor, PgConnection};
 use uuid::Uuid;
 
 use crate::harness::{Caller, TestApp};
@@ -243,6 +247,67 @@ async fn nothing_else_can_be_done_to_a_row() {
         let error = app.db().execute(statement).await.unwrap_err().to_string();
         assert!(error.contains("append-only"), "{statement}: {error}");
     }
+}
+
+/// In production the application has a role of its own: it seals and blanks, and can do nothing else to the log.
+#[tokio::test]
+async fn the_applications_role_can_seal_and_blank_and_no_more() {
+    let app = TestApp::start().await;
+    app.login(Role::Editor).await.card("Interface", "One").await;
+    seal_now(&app.state).await.unwrap().unwrap();
+    let mut conn = PgConnection::connect(&app.url).await.unwrap();
+    let role = format!("archzero_test_role_{}", Uuid::new_v4().simple());
+    let run = async |conn: &mut PgConnection, statement: &str| {
+        conn.execute(sqlx::AssertSqlSafe(statement.replace('$', &role))).await
+    };
+    run(&mut conn, "create role $").await.unwrap();
+    migrate::grant(&mut conn, &role).await.unwrap();
+    run(&mut conn, "set role $").await.unwrap();
+    let mut refused = Vec::new();
+    for statement in [
+        "update changes set reason = 'x'",
+        "delete from changes",
+        "truncate changes",
+        "insert into changes (position, entity, entity_id, action, version) values (0, 'x', gen_random_uuid(), 'x', 1)",
+        "insert into changes (tx, entity, entity_id, action, version) values ('3', 'x', gen_random_uuid(), 'x', 1)",
+        "insert into changes (occurred_at, entity, entity_id, action, version) values (now(), 'x', gen_random_uuid(), 'x', 1)",
+        "update seals set count = 0",
+        "delete from seals",
+        "update change_digests set salt = null",
+        "delete from change_digests",
+        "alter table changes disable trigger all",
+    ] {
+        let state = run(&mut conn, statement)
+            .await
+            .err()
+            .and_then(|e| e.into_database_error()?.code().map(std::borrow::Cow::into_owned));
+        refused.push((statement, state));
+    }
+    let outcome = async {
+        run(
+            &mut conn,
+            "insert into changes (entity, entity_id, action, version) values ('x', gen_random_uuid(), 'x', 1)",
+        )
+        .await?;
+        let mut tx = conn.begin().await?;
+        let sealed = audit::store::seal::close(&mut tx, app.state.audit.keys.current())
+            .await
+            .unwrap();
+        let (told, blanked): (i64, Vec<i64>) =
+            sqlx::query_as("select told_at, blanked from blank_changes(array(select position from changes where entity = 'card'), null, null, 'r', gen_random_uuid())")
+                .fetch_one(&mut *tx)
+                .await?;
+        tx.commit().await?;
+        Ok::<_, sqlx::Error>((sealed.is_some(), told > 0, blanked.len()))
+    };
+    let outcome = outcome.await;
+    conn.execute("reset role").await.unwrap();
+    run(&mut conn, "drop owned by $").await.unwrap();
+    run(&mut conn, "drop role $").await.unwrap();
+    for (statement, state) in refused {
+        assert_eq!(state.as_deref(), Some("42501"), "{statement}");
+    }
+    assert_eq!(outcome.unwrap(), (true, true, 1));
 }
 
 /// Anonymising a user leaves nothing to blank: the log never held more than their id.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use archzero::{
-    audit::{self, seal_now, sealer},
+    audit::{self, seal_now, sealer, verify::Request},
     auth::Role,
     store::{lease, log, seal},
 };
@@ -272,4 +272,10 @@ async fn after_a_restore_the_first_seal_of_the_epoch_covers_what_was_open() {
     assert!(rows.iter().any(|(_, seal)| *seal == Some(1)));
     editor.card("Interface", "Later").await;
     assert_eq!(seal_now(&app.state).await.unwrap().unwrap().number, 3);
+    let mut conn = app.db().acquire().await.unwrap();
+    let report = audit::store::verify::run(&mut conn, &app.state.audit.keys, &Request::default())
+        .await
+        .unwrap();
+    assert!(report.ok && report.complete, "{report:?}");
+    assert_eq!((report.seals, report.rows as usize), (3, covered(app.db()).await.len()));
 }

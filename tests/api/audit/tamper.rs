@@ -426,9 +426,8 @@ async fn no_value_can_be_altered_unseen() {
     for (table, column, kind) in columns {
         let other = match kind.as_str() {
             "int8" | "int4" => format!("coalesce({column}, 0) + 1000000"),
-            "text" => format!("coalesce({column}, '') || 'x'"),
+            "text" | "bytea" => format!("coalesce({column}, '') || 'x'"),
             "uuid" => "gen_random_uuid()".to_owned(),
-            "bytea" => format!("coalesce({column}, '') || 'x'"),
             "jsonb" => "'{\"forged\": true}'".to_owned(),
             "timestamptz" => format!("{column} + interval '1 second'"),
             "xid8" => "'5'::xid8".to_owned(),

@@ -155,6 +155,8 @@ async fn filters_narrow_and_name_what_is_wrong() {
     for query in [
         "entity_id=nothing",
         "since=yesterday",
+        "since=-262143-01-01T00:00:00Z",
+        "until=%2B262142-01-01T00:00:00Z",
         "from_position=x",
         "blanked=perhaps",
     ] {
