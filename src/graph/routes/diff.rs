@@ -110,7 +110,7 @@ pub async fn diff_dates(
 ) -> Result<Response> {
     let mut fields = Fields::new(body);
     if !fields.is_given("from_date") && !fields.is_given("from") {
-        fields.refuse("from", ViolationCode::Required, "is required (or from_date)", None);
+        fields.refuse("from_date", ViolationCode::Required, "is required, or from", None);
     }
     let from = look(&mut fields, "from", "from_date")?;
     let to = look(&mut fields, "to", "to_date")?;

@@ -110,7 +110,7 @@ async fn what_is_wrong_with_a_look_is_said() {
     let app = TestApp::start().await;
     let viewer = app.login(Role::Viewer).await;
     let cases = [
-        (json!({}), "from"),
+        (json!({}), "from_date"),
         (json!({"from": 5}), "from"),
         (json!({"from": {"date": "2026-01-01"}}), "from.date"),
         (json!({"from": {"target_date": "2026-02-30"}}), "from.target_date"),
