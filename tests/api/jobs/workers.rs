@@ -163,7 +163,8 @@ async fn a_worker_notices_that_its_job_is_gone() {
         .await
         .unwrap();
     // Without a permit the step would never end by itself.
-    assert_eq!(zombie.await.unwrap(), Some((id, Outcome::Lost)));
+    let ended = tokio::time::timeout(Duration::from_secs(20), zombie).await;
+    assert_eq!(ended.expect("it does not notice").unwrap(), Some((id, Outcome::Lost)));
 }
 
 #[tokio::test]
