@@ -8,7 +8,7 @@ mod links;
 mod parameters;
 mod schemas;
 
-pub use parameters::{known, refuse_unknown};
+pub use parameters::{Known, known, refuse_unknown};
 
 use axum::{Router, http::header, routing::get};
 use bytes::Bytes;
