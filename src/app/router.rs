@@ -1,10 +1,13 @@
 //! The only router: every slice's routes under the same layers.
 
+use std::sync::LazyLock;
+
 use axum::{
     Router,
     http::{HeaderName, header},
     middleware::{from_fn, from_fn_with_state},
 };
+use serde_json::Value;
 use tower_http::{
     compression::CompressionLayer,
     cors::{AllowOrigin, CorsLayer},
@@ -37,22 +40,25 @@ fn slices() -> OpenApiRouter<AppState> {
         .merge(health::routes())
 }
 
+/// The same in every instance: made once, however many there are in one process.
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document::complete(&slices().into_openapi()));
+static KNOWN: LazyLock<document::Known> = LazyLock::new(|| document::known(DOCUMENT.clone()));
+
 /// The OpenAPI document of this program.
 #[must_use]
-pub fn openapi() -> serde_json::Value {
-    document::complete(&slices().into_openapi())
+pub fn openapi() -> Value {
+    DOCUMENT.clone()
 }
 
 /// The router with all layers. The outermost is the last one added.
 pub fn router(state: &AppState) -> Router {
-    let (routes, document) = slices().split_for_parts();
-    let document = document::complete(&document);
+    let (routes, _) = slices().split_for_parts();
     routes
         .merge(health::configured_path(&state.config.telemetry))
-        .merge(document::router(&document))
+        .merge(document::router(&DOCUMENT))
         .fallback(middleware::not_found)
         .method_not_allowed_fallback(middleware::method_not_allowed)
-        .layer(from_fn_with_state(document::known(document), document::refuse_unknown))
+        .layer(from_fn_with_state(KNOWN.clone(), document::refuse_unknown))
         .layer(from_fn(middleware::forbid_caching))
         .layer(from_fn_with_state(state.clone(), rate_limit::limit))
         .layer(from_fn_with_state(state.clone(), auth::authenticate))

@@ -9,7 +9,7 @@ mod parameters;
 mod schemas;
 mod scopes;
 
-pub use parameters::{known, refuse_unknown};
+pub use parameters::{Known, known, refuse_unknown};
 
 use axum::{Router, http::header, routing::get};
 use bytes::Bytes;

@@ -210,7 +210,7 @@ impl Walk<'_> {
 }
 
 /// Would end the session of the walk, or lock its user out.
-const LEFT_OUT: [&str; 5] = ["log_out", "revoke_sessions", "change_password", "update_me", "log_in"];
+const LEFT_OUT: [&str; 4] = ["log_out", "revoke_sessions", "change_password", "log_in"];
 
 #[tokio::test]
 async fn every_place_of_every_operation() {
@@ -230,9 +230,9 @@ async fn every_place_of_every_operation() {
         if LEFT_OUT.contains(&operation.id.as_str()) || operation.is_probe() {
             continue;
         }
-        // A card for each, because one of them deletes it.
+        // A card for each, because one of them deletes it; of a type that no made-up rule comes to speak of.
         let name = format!("Subject of {}", operation.id);
-        walk.card = admin.card("Application", &name).await.to_string();
+        walk.card = admin.card("Interface", &name).await.to_string();
         walk.parameters(&operation).await;
         if operation.takes_body() {
             walk.fields(&operation).await;
