@@ -308,7 +308,14 @@ async fn bodies_without_end_or_bottom() {
                 )
                 .await;
             let shown: String = body.chars().take(40).collect();
-            assert_eq!(answer.status, 400, "{} {shown}: {}", operation.name(), answer.body);
+            // What is well-formed may be looked for first, and is not there.
+            assert!(
+                answer.status == 400 || answer.status == 404 && body.starts_with("{\"operations"),
+                "{} {shown}: {} {}",
+                operation.name(),
+                answer.status,
+                answer.body
+            );
             assert!(
                 !answer.code().is_empty() && answer.bytes.len() < 64 * 1024,
                 "{} {shown}",
