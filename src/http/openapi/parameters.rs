@@ -21,6 +21,7 @@ use crate::http::extract::read_query;
 pub type Known = Arc<HashMap<String, BTreeMap<String, Vec<String>>>>;
 
 /// What a complete document says.
+#[must_use]
 pub fn known(mut document: Value) -> Known {
     let mut known: HashMap<String, BTreeMap<String, Vec<String>>> = HashMap::new();
     for_each_operation(&mut document, |mut operation| {
