@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 /// What somebody did to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = TamperKind)]
 pub enum Kind {
     /// A row is not what was sealed.
     RowChanged,

@@ -17,6 +17,7 @@ use crate::{
 /// What a group holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = SearchKind)]
 pub enum Kind {
     /// Cards of one type.
     Card,
@@ -68,6 +69,7 @@ pub struct SearchAnswer {
 
 /// What was found of one type.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = SearchGroup)]
 pub struct Group {
     /// What it holds.
     pub kind: Kind,

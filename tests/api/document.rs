@@ -121,6 +121,7 @@ impl Operation {
                 None => step.to_owned(),
                 Some(parameter) => match values.next() {
                     Some(value) => (*value).to_owned(),
+                    None if parameter.starts_with("position") => "1".to_owned(),
                     None if parameter.contains("id") => Uuid::nil().to_string(),
                     None => "Nothing".to_owned(),
                 },

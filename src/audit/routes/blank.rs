@@ -24,6 +24,7 @@ use crate::{
 /// Why a row is to be blanked.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
+#[schema(example = json!({"reason": "request of 3 May under article 17"}))]
 pub struct BlankChange {
     /// Why; stays in the log, so name no one.
     #[schema(min_length = 1, max_length = 500, example = "request of 3 May under article 17")]
@@ -33,6 +34,7 @@ pub struct BlankChange {
 /// Which rows are to be blanked, and why.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
+#[schema(example = json!({"entity_id": "0190a6c0-0000-7000-8000-000000000000", "reason": "request of 3 May under article 17"}))]
 pub struct BlankChanges {
     /// All rows about this card, relationship, user … Not together with `positions`.
     entity_id: Option<Uuid>,
@@ -81,7 +83,7 @@ fn no_row(position: i64) -> Error {
 #[utoipa::path(
     post, path = "/audit/{position}/blank", tag = "Audit", operation_id = "blank_change",
     request_body = BlankChange,
-    params(("position" = i64, Path, description = "The row's position"),
+    params(("position" = i64, Path, description = "The row's position", minimum = 1),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key again gives the same answer")),
     responses(
         (status = 200, description = "What was blanked; nothing if it was blank already", body = BlankReport),

@@ -46,7 +46,7 @@ const IF_MATCH: &str = r#"^(\*|(W/)?"[0-9]{1,9}(-[0-9a-f]*)?")$"#;
 const POSITION: &str = "^[0-9]{1,9}-[0-9]{1,18}$";
 
 /// The headers of answers: the component's name, what it is.
-fn answers() -> [(&'static str, Value); 11] {
+fn answers() -> [(&'static str, Value); 13] {
     let text = json!({"type": "string"});
     let number = json!({"type": "integer", "minimum": 0});
     [
@@ -89,6 +89,14 @@ fn answers() -> [(&'static str, Value); 11] {
         (
             "Replayed",
             json!({"description": "This is the first answer to this `Idempotency-Key`, told again.", "schema": {"type": "string", "enum": ["true"]}}),
+        ),
+        (
+            "KnownAt",
+            json!({"description": "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`.", "schema": {"type": "string", "pattern": "^[0-9T:.Z-]+; seal=[0-9]+$"}}),
+        ),
+        (
+            "ContentDisposition",
+            json!({"description": "The name under which browsers save the answer.", "schema": {"type": "string", "pattern": "^attachment; filename="}}),
         ),
         (
             "Authenticate",
@@ -196,7 +204,11 @@ fn give(operation: &mut Operation<'_>) {
         } else {
             [("ETag", "ETag"), ("X-Arc-Position", "Position")]
         };
-        for (name, component) in names.into_iter().chain([("Location", "Location")]) {
+        for (name, component) in names.into_iter().chain([
+            ("Location", "Location"),
+            ("X-Arc-Known-At", "KnownAt"),
+            ("Content-Disposition", "ContentDisposition"),
+        ]) {
             if let Some(header) = headers.get_mut(name) {
                 *header = reference(component);
             }

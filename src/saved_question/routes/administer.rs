@@ -76,7 +76,7 @@ pub struct QuestionBody {
 /// The changes of a question: a merge patch of its outermost members.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
-#[schema(as = SavedQuestionPatch)]
+#[schema(as = SavedQuestionPatch, example = json!({"description": "For the vendor review", "visibility": "everyone"}))]
 pub struct QuestionPatch {
     /// Its name.
     #[schema(min_length = 1, max_length = 200)]
@@ -162,6 +162,8 @@ pub async fn list_questions(
 }
 
 /// Read a saved question
+///
+/// The question itself; its answer is at `/questions/{id}/results`.
 #[utoipa::path(
     get, path = "/questions/{id}", tag = "Saved questions", operation_id = "get_question",
     params(("id" = String, Path, description = "Its id or slug"), ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),

@@ -84,6 +84,8 @@ pub async fn list_users_api_keys(
 }
 
 /// Read anybody's API key
+///
+/// Whose it is, what it may do, until when, and when it was last used; never the key itself.
 #[utoipa::path(
     get, path = "/admin/api-keys/{id}", tag = "API keys", operation_id = "get_any_api_key",
     params(("id" = Uuid, Path, description = "The key's id")),

@@ -41,6 +41,8 @@ pub async fn list_api_keys(
 }
 
 /// Read one of one's API keys
+///
+/// What it may do, until when, and when it was last used; the key itself is shown nowhere again.
 #[utoipa::path(
     get, path = "/auth/api-keys/{id}", tag = "API keys", operation_id = "get_api_key",
     params(("id" = Uuid, Path, description = "The key's id")),

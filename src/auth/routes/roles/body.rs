@@ -64,6 +64,7 @@ pub struct RoleBody {
 
 /// What of a role can change; lists are replaced whole.
 #[derive(ToSchema)]
+#[schema(example = json!({"view": ["Application", "ITComponent"], "edit": ["Application"]}))]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 pub struct RolePatch {
     /// The new name; its bearers carry the role under this one from then on.

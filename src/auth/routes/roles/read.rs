@@ -58,6 +58,8 @@ pub async fn list_roles(
 }
 
 /// Read a role
+///
+/// One of the installation's own or a built-in one, with what it allows and how many people carry it.
 #[utoipa::path(
     get, path = "/admin/roles/{id}", tag = "Users", operation_id = "get_role",
     params(("id" = Uuid, Path, description = "The role's id"), ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
