@@ -68,7 +68,7 @@ async fn what_the_document_does_not_know_is_refused() {
     for operation in operations(&document) {
         let answer = ask(&admin, &operation, "?no_such_parameter=1").await;
         let what = format!("{}: {} {}", operation.name(), answer.status, answer.body);
-        // A question says itself which parameters it has; tests/api/saved_question tries it with others.
+        // A question says itself which parameters it has; tests/api/saved_questions.rs tries it with others.
         let own_names = document.parameters(&operation).iter().any(|p| p["explode"] == true);
         if own_names && answer.status == 404 {
             continue;
