@@ -231,7 +231,10 @@ fn fill(
                     "This question no longer fits the metamodel, its owner has to change it: {}",
                     error.message
                 ),
-                Some(_) => format!("This question does not fit the metamodel of that instant: {}", error.message),
+                Some(_) => format!(
+                    "This question does not fit the metamodel of that instant: {}",
+                    error.message
+                ),
             },
         );
         stale.details = error.details;
