@@ -492,7 +492,12 @@ impl CardQuery {
     /// [`tables::open`](crate::store::past::tables::open).
     #[must_use]
     pub fn as_known(self, past: Option<Past>) -> Self {
-        Self { past, ..self }
+        let identity = match &past {
+            // Whoever goes on with a list goes on in the same past.
+            Some(past) => list_identity(&[&self.identity, "known at", &past.seal.number.to_string()]),
+            None => self.identity,
+        };
+        Self { past, identity, ..self }
     }
 
     /// A connection on which the query can be asked.

@@ -92,6 +92,17 @@ impl CardQuery {
         Ok(self)
     }
 
+    /// The same query with its search done under all of its filters: it finds what [`list`](Self::list) does, in the order that
+    /// the database knows.
+    pub async fn found(mut self, state: &AppState) -> Result<Self> {
+        let Some(search) = self.search.take() else {
+            return Ok(self);
+        };
+        let (mut query, graph, found, _) = state.graph.search(state, self, &Arc::new(search)).await?;
+        query.among = Some(found.ids(&graph));
+        Ok(query)
+    }
+
     /// The types asked for; none when any will do.
     pub(crate) fn type_names(&self) -> Option<&[String]> {
         (!self.types.is_empty()).then_some(self.types.as_slice())

@@ -277,7 +277,9 @@ fn columns(fields: &mut Fields, around: &Surroundings<'_>) -> Vec<Column> {
 /// The field of a card as answers spell it.
 fn card_field(name: &str, around: &Surroundings<'_>) -> Result<String, Violation> {
     let first = name.split('.').next().unwrap_or_default();
-    let known = first != "attributes" && first != "relationships" && list::FIELDS.contains(&first);
+    // What only lists show is no part of a card.
+    let shown_elsewhere = ["attributes", "relationships", "highlights"].contains(&first);
+    let known = !shown_elsewhere && list::FIELDS.contains(&first);
     if known || name == "attributes" {
         return Ok(name.to_owned());
     }

@@ -47,6 +47,7 @@ mod query_document;
 mod related;
 mod relationship_changes;
 mod relationships;
+mod saved_question_answers;
 mod saved_questions;
 mod search;
 mod seed;

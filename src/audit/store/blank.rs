@@ -1,9 +1,14 @@
 //! Taking payloads away.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, QueryBuilder};
 use uuid::Uuid;
 
-use crate::{error::Result, store::Author};
+use super::trail::push_visible;
+use crate::{
+    auth::TypeScope,
+    error::Result,
+    store::{Author, timed},
+};
 
 /// How many rows one row of the log tells of.
 const PIECE: usize = 1_000;
@@ -51,6 +56,15 @@ pub async fn about(conn: &mut PgConnection, entity: Option<&str>, id: Uuid) -> R
     .fetch_all(conn)
     .await?;
     Ok(positions)
+}
+
+/// Those of these rows that exist for a caller who may view these types, in order.
+pub async fn visible(conn: &mut PgConnection, positions: &[i64], types: &TypeScope) -> Result<Vec<i64>> {
+    let mut sql = QueryBuilder::new("select c.position from changes c where c.position = any(");
+    sql.push_bind(positions.to_vec()).push(")");
+    push_visible(&mut sql, types);
+    sql.push(" order by c.position");
+    Ok(timed("visible_changes", sql.build_query_scalar().fetch_all(conn)).await?)
 }
 
 /// Blanks these rows, as far as they are sealed and not blank yet, and tells of it in the log.

@@ -177,7 +177,7 @@ impl AuditFilter {
         {
             return Err(Error::invalid("since is later than until").at("since"));
         }
-        let identity = list_identity(&["audit", &format!("{self:?} {visible:?}")]);
+        let identity = list_identity(&["audit", &format!("{self:?}")]);
         Ok(Trail {
             filter: self,
             visible: visible.clone(),
@@ -309,21 +309,38 @@ impl Trail {
                 " and c.blanked_by is null"
             });
         }
-        if let Some(names) = self.visible.names() {
-            let names: Vec<String> = names.iter().cloned().collect();
-            // What the caller may not view does not exist for them: hidden cards, what was computed of them, and edges
-            // that end at one.
-            sql.push(" and case when c.entity in ('card', 'score') then c.entity_type = any(")
-                .push_bind(names.clone())
-                .push(
-                    ") when c.entity = 'relationship' then exists (select 1 from relationships r \
-                     join cards source on source.id = r.source_id join cards target on target.id = r.target_id \
-                     where r.id = c.entity_id and source.type = any(",
-                )
-                .push_bind(names.clone())
-                .push(") and target.type = any(")
-                .push_bind(names)
-                .push(")) else true end");
-        }
+        push_visible(sql, &self.visible);
     }
+}
+
+/// Pushes the test whether the row `c` of the log exists for a caller who may view these types. Hidden cards do not, what
+/// was computed of them, edges that end at one, and the blanking of any such row.
+pub(super) fn push_visible(sql: &mut QueryBuilder<Postgres>, visible: &TypeScope) {
+    let Some(names) = visible.names() else { return };
+    let names: Vec<String> = names.iter().cloned().collect();
+    sql.push(
+        " and case when c.entity = 'change' then not exists (select 1 from changes b where b.position in \
+              (select p.value::bigint from jsonb_array_elements_text(c.after -> 'positions') p) and not ",
+    );
+    push_of_visible_cards(sql, "b", &names);
+    sql.push(") else ");
+    push_of_visible_cards(sql, "c", &names);
+    sql.push(" end");
+}
+
+/// Pushes the test whether the row `alias` of the log is about nothing but cards of these types, if it is about cards.
+fn push_of_visible_cards(sql: &mut QueryBuilder<Postgres>, alias: &str, names: &[String]) {
+    sql.push("case when ")
+        .push(alias)
+        .push(".entity in ('card', 'score') then ");
+    sql.push(alias).push(".entity_type = any(").push_bind(names.to_vec());
+    sql.push(") when ").push(alias).push(
+        ".entity = 'relationship' then exists (select 1 from relationships r join cards source on source.id = r.source_id \
+         join cards target on target.id = r.target_id where r.id = ",
+    );
+    sql.push(alias)
+        .push(".entity_id and source.type = any(")
+        .push_bind(names.to_vec());
+    sql.push(") and target.type = any(").push_bind(names.to_vec());
+    sql.push(")) else true end");
 }

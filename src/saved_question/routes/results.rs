@@ -12,29 +12,30 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use chrono::NaiveDate;
+use chrono::{DateTime, Utc};
 use futures_util::{TryStreamExt, stream};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use sqlx::{FromRow, PgPool};
+use sqlx::{Connection, FromRow, PgPool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::seen;
 use crate::{
     app::AppState,
-    auth::{Allowed, Permission, Principal, right},
-    card::{CardRow, CardView, list::CardQuery, query::Asked},
+    auth::{Allowed, Permission, Principal, TypeScope, right},
+    card::{CardRow, CardView, list::CardQuery, moment::Moment},
     error::{Code, Error, ErrorEnvelope, Result},
     http::{
         etag::{self, validated},
         extract::{AnyQuery, Path, refuse_unknown},
         fields::Fields,
+        known::known,
         page::{Page, PageRequest, Paging},
     },
     saved_question::{Column, SavedQuestion, csv, store, template},
+    store::past::Past,
 };
 
 /// How many answers are written as CSV at a time: each holds a connection.
@@ -47,7 +48,11 @@ const LONGEST: Duration = Duration::from_mins(10);
 const PIECE: usize = 64 * 1024;
 /// How spreadsheets tell UTF-8 from their own code page.
 const BOM: &str = "\u{feff}";
-const PAGING: [&str; 4] = ["page", "limit", "cursor", "include_total"];
+/// What the query string of a page takes beside the question's own parameters.
+const OF_A_PAGE: [&str; 5] = ["page", "limit", "cursor", "include_total", KNOWN_AT];
+/// What that of the whole answer takes.
+const OF_THE_WHOLE: [&str; 2] = ["bom", KNOWN_AT];
+const KNOWN_AT: &str = "known_at";
 
 static WRITING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(WRITERS)));
 
@@ -60,23 +65,24 @@ pub struct AnswerRow(Map<String, Value>);
 /// Run a saved question
 ///
 /// A page of its answer: rows with a member per column, under its title. With `Accept: text/csv` the whole answer as CSV,
-/// as `/questions/{id}/results.csv`. Beside `page`, `limit`, `cursor` and `include_total` the query string takes what the
-/// question's `parameters` say. An answer holds what both the question's owner and the caller may see.
+/// as `/questions/{id}/results.csv`. Beside `page`, `limit`, `cursor`, `include_total` and `known_at` the query string takes what
+/// the question's `parameters` say. An answer holds what both the question's owner and the caller may see.
 #[utoipa::path(
     get, path = "/questions/{id}/results", tag = "Saved questions", operation_id = "get_question_results",
     params(
         ("id" = String, Path, description = "Its id or slug"),
         Paging,
+        ("known_at" = Option<DateTime<Utc>>, Query, description = "Cards as they were recorded at this instant (RFC 3339); the date is then the day of that record unless the question names one", example = "2026-11-21T09:30:00Z"),
         ("parameters" = Option<std::collections::BTreeMap<String, String>>, Query, style = Form, explode, description = "The question's own parameters, each under its name"),
         ("Accept" = Option<String>, Header, description = "`text/csv` for the whole answer as CSV"),
         ("If-None-Match" = Option<String>, Header, description = "The ETag you have")
     ),
     responses(
-        (status = 200, description = "The answer", headers(("ETag" = String)), content((Page<AnswerRow> = "application/json"), (String = "text/csv"))),
+        (status = 200, description = "The answer", headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`")), content((Page<AnswerRow> = "application/json"), (String = "text/csv"))),
         (status = 304, description = "You have it already"),
         (status = 400, description = "A parameter is unknown, missing, or not of its type: `details.violations` names them", body = ErrorEnvelope),
         (status = 404, description = "There is no such question, or it is not shared with you", body = ErrorEnvelope),
-        (status = 422, description = "The owner may not log in any more or may view nothing, or the question no longer fits the metamodel", body = ErrorEnvelope)
+        (status = 422, description = "The owner may not log in any more or may view nothing, or the question does not fit the metamodel (any more, or at `known_at`); or nothing was recorded yet at `known_at` (`details.since`)", body = ErrorEnvelope)
     ),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
@@ -95,22 +101,19 @@ pub async fn get_results(
             .insert(header::VARY, HeaderValue::from_static("accept"));
         return Ok(answer);
     }
-    let mut conn = state.db.acquire().await?;
-    let question = seen(&mut conn, &caller, &id).await?;
-    let query = prepare(&state, &mut conn, &caller, &question, &given, &PAGING).await?;
+    let asked = prepare(&state, &caller, &id, &given, &OF_A_PAGE).await?;
     let request = paging(&given)?;
-    let found = query.run(&mut conn, &request).await?;
-    drop(conn);
-    let mut rows: Vec<(Uuid, AnswerRow)> = Vec::with_capacity(found.rows.len());
-    for row in &found.rows {
-        rows.push((row.id, titled(&question.columns, row.clone(), query.on)?));
+    let listed = asked.query.list(&state, &request, false).await?;
+    let mut rows: Vec<(String, AnswerRow)> = Vec::with_capacity(listed.items.len());
+    for item in listed.items {
+        rows.push((item.cursor, titled(&asked.question.columns, &item.card)?));
     }
-    let page = Page::build(rows, &request, found.total, &uri, |(id, _)| found.cursor_after(*id));
+    let page = Page::build(rows, &request, listed.total, &uri, |(cursor, _)| cursor.clone());
     let page = Page {
         data: page.data.into_iter().map(|(_, row)| row).collect::<Vec<_>>(),
         pagination: page.pagination,
     };
-    let mut answer = validated(&headers, None, &page)?;
+    let mut answer = known(asked.past.as_ref(), validated(&headers, None, &page)?);
     answer
         .headers_mut()
         .insert(header::VARY, HeaderValue::from_static("accept"));
@@ -127,15 +130,16 @@ pub async fn get_results(
     params(
         ("id" = String, Path, description = "Its id or slug"),
         ("bom" = Option<bool>, Query, description = "Begin with a byte order mark"),
+        ("known_at" = Option<DateTime<Utc>>, Query, description = "Cards as they were recorded at this instant (RFC 3339); the date is then the day of that record unless the question names one", example = "2026-11-21T09:30:00Z"),
         ("parameters" = Option<std::collections::BTreeMap<String, String>>, Query, style = Form, explode, description = "The question's own parameters, each under its name"),
         ("If-None-Match" = Option<String>, Header, description = "The ETag you have")
     ),
     responses(
-        (status = 200, description = "The whole answer", body = String, content_type = "text/csv", headers(("ETag" = String), ("Content-Disposition" = String))),
+        (status = 200, description = "The whole answer", body = String, content_type = "text/csv", headers(("ETag" = String), ("Content-Disposition" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))),
         (status = 304, description = "You have it already"),
         (status = 400, description = "A parameter is unknown, missing, or not of its type: `details.violations` names them", body = ErrorEnvelope),
         (status = 404, description = "There is no such question, or it is not shared with you", body = ErrorEnvelope),
-        (status = 422, description = "The owner may not log in any more or may view nothing, or the question no longer fits the metamodel", body = ErrorEnvelope),
+        (status = 422, description = "The owner may not log in any more or may view nothing, or the question does not fit the metamodel (any more, or at `known_at`); or nothing was recorded yet at `known_at` (`details.since`)", body = ErrorEnvelope),
         (status = 503, description = "Too many answers are being written as CSV; come back", body = ErrorEnvelope)
     ),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
@@ -158,44 +162,88 @@ fn wants_csv(headers: &HeaderMap) -> bool {
     accept.contains("text/csv") && !accept.contains("application/json")
 }
 
+/// A question about to be answered.
+struct Prepared {
+    question: SavedQuestion,
+    query: CardQuery,
+    /// The record it is asked of; none for the present.
+    past: Option<Past>,
+}
+
 /// The question with its parameters filled in, of what owner and caller may both see.
 async fn prepare(
     state: &AppState,
-    conn: &mut sqlx::PgConnection,
     caller: &Principal,
-    question: &SavedQuestion,
+    id: &str,
     given: &[(String, String)],
     own: &[&str],
-) -> Result<CardQuery> {
+) -> Result<Prepared> {
+    let mut conn = state.db.acquire().await?;
+    let question = seen(&mut conn, caller, id).await?;
+    let rights = store::rights_of(&mut conn, question.owner_id).await?;
+    drop(conn);
     let names: Vec<String> = own
         .iter()
         .map(|name| (*name).to_owned())
         .chain(question.parameters.iter().map(|p| p.name.clone()))
         .collect();
     refuse_unknown(given, &names)?;
-    let rights = store::rights_of(conn, question.owner_id).await?;
     let Some(rights) = rights.filter(|rights| rights.permissions.contains(&Permission::View)) else {
         let message = "The owner of this question may not log in any more, or may view nothing, so it answers nobody. \
                        Somebody who manages users can give it to another owner (PATCH owner_id)";
         return Err(Error::new(Code::UnprocessableEntity, message).with(json!({ "owner_id": question.owner_id })));
     };
+    let moment = Moment::of(state, known_at(given)?).await?;
+    let query = fill(&question, given, &moment, &rights.view.and(caller.visible()))?;
+    Ok(Prepared {
+        question,
+        query,
+        past: moment.past,
+    })
+}
+
+/// The instant that the query string names.
+fn known_at(given: &[(String, String)]) -> Result<Option<DateTime<Utc>>> {
+    let mut named = given.iter().filter(|(name, _)| name == KNOWN_AT);
+    let Some((_, text)) = named.next() else { return Ok(None) };
+    if named.next().is_some() {
+        return Err(Error::invalid("known_at is given more than once").at(KNOWN_AT));
+    }
+    let mut fields = Fields::new(Map::from_iter([(KNOWN_AT.to_owned(), Value::from(text.as_str()))]));
+    let instant = fields.instant(KNOWN_AT);
+    fields.done()?;
+    Ok(instant)
+}
+
+/// The question as a query of this moment.
+fn fill(
+    question: &SavedQuestion,
+    given: &[(String, String)],
+    moment: &Moment,
+    visible: &TypeScope,
+) -> Result<CardQuery> {
     let values = template::values(&question.parameters, given).map_err(Error::validation)?;
     let stale = |error: Error| {
         let mut stale = Error::new(
             Code::UnprocessableEntity,
-            format!(
-                "This question no longer fits the metamodel, its owner has to change it: {}",
-                error.message
-            ),
+            match moment.past {
+                None => format!(
+                    "This question no longer fits the metamodel, its owner has to change it: {}",
+                    error.message
+                ),
+                Some(_) => format!(
+                    "This question does not fit the metamodel of that instant: {}",
+                    error.message
+                ),
+            },
         );
         stale.details = error.details;
         stale
     };
     let filled = template::fill(&question.query, &values)
         .map_err(|_| stale(Error::invalid("it names a parameter that there is not")))?;
-    let metamodel = state.metamodel.load_full();
     let mut fields = Fields::new(filled.query.clone());
-    let asked = Asked::take(&mut fields, &metamodel, state.ontology.load().kinds());
+    let asked = moment.take(&mut fields);
     let mut wrong = fields.finish();
     if !wrong.is_empty() {
         // What a value of the caller's made wrong is named by its parameter.
@@ -209,8 +257,7 @@ async fn prepare(
         let error = Error::validation(wrong);
         return Err(if callers { error } else { stale(error) });
     }
-    let visible = rights.view.and(caller.visible());
-    asked.check(&metamodel, &visible, state.clock.today()).map_err(|error| {
+    moment.asked(asked, visible).map_err(|error| {
         let field = error.field.clone().unwrap_or_default();
         match filled.parameter_at(&field) {
             Some(name) => error.at(name),
@@ -240,8 +287,8 @@ fn paging(given: &[(String, String)]) -> Result<PageRequest> {
     .validate()
 }
 
-fn cells(columns: &[Column], row: CardRow, on: NaiveDate) -> Result<Vec<Value>> {
-    let card = serde_json::to_value(CardView::new(row, on)).map_err(Error::internal)?;
+fn cells(columns: &[Column], card: &CardView) -> Result<Vec<Value>> {
+    let card = serde_json::to_value(card).map_err(Error::internal)?;
     let cell = |column: &Column| {
         let value = column.field.split('.').try_fold(&card, |value, step| value.get(step));
         value.cloned().unwrap_or_default()
@@ -249,8 +296,8 @@ fn cells(columns: &[Column], row: CardRow, on: NaiveDate) -> Result<Vec<Value>> 
     Ok(columns.iter().map(cell).collect())
 }
 
-fn titled(columns: &[Column], row: CardRow, on: NaiveDate) -> Result<AnswerRow> {
-    let cells = cells(columns, row, on)?;
+fn titled(columns: &[Column], card: &CardView) -> Result<AnswerRow> {
+    let cells = cells(columns, card)?;
     let members = columns.iter().map(|column| column.title.clone()).zip(cells);
     Ok(AnswerRow(members.collect()))
 }
@@ -262,9 +309,7 @@ async fn as_csv(
     id: &str,
     given: Vec<(String, String)>,
 ) -> Result<Response> {
-    let mut conn = state.db.acquire().await?;
-    let question = seen(&mut conn, caller, id).await?;
-    let query = prepare(state, &mut conn, caller, &question, &given, &["bom"]).await?;
+    let Prepared { question, query, past } = prepare(state, caller, id, &given, &OF_THE_WHOLE).await?;
     let bom = match given
         .iter()
         .find(|(name, _)| name == "bom")
@@ -274,8 +319,10 @@ async fn as_csv(
         Some("true") => true,
         Some(_) => return Err(Error::invalid("bom must be true or false").at("bom")),
     };
+    let query = query.found(state).await?;
     // Before the answer is read a first time: reading it a second time may find more, and then the next answer has another
     // validator, never the same.
+    let mut conn = query.open(&state.db).await?;
     let (count, sum) = query.fingerprint(&mut conn).await?;
     drop(conn);
     let mut hasher = Sha256::new();
@@ -322,7 +369,7 @@ async fn as_csv(
         }
     }
     answer.headers_mut().insert(header::ETAG, etag::header(&tag));
-    Ok(answer)
+    Ok(known(past.as_ref(), answer))
 }
 
 /// An answer being written: at most a few pieces are in memory at a time.
@@ -353,7 +400,8 @@ impl Writing {
         }
         let titles: Vec<Value> = self.columns.iter().map(|c| Value::from(c.title.as_str())).collect();
         csv::row(&mut piece, &titles);
-        let mut tx = db.begin().await?;
+        let mut conn = self.query.open(db).await?;
+        let mut tx = conn.begin().await?;
         // The statement lasts as long as the reader reads.
         sqlx::query("set transaction read only").execute(&mut *tx).await?;
         sqlx::query("set local statement_timeout = '10min'")
@@ -363,7 +411,7 @@ impl Writing {
         let mut rows = sql.build().fetch(&mut *tx);
         while let Some(row) = rows.try_next().await? {
             let row = CardRow::from_row(&row)?;
-            csv::row(&mut piece, &cells(&self.columns, row, self.query.on)?);
+            csv::row(&mut piece, &cells(&self.columns, &CardView::new(row, self.query.on))?);
             if piece.len() >= PIECE {
                 let full = std::mem::replace(&mut piece, Vec::with_capacity(PIECE + 4096));
                 self.pass_on(full).await?;

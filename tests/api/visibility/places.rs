@@ -50,6 +50,20 @@ impl Places {
              where place = 1 order by id";
         places.insert("relationship", texts(db, relationships).await);
         places.insert("type", texts(db, "select name from card_types order by name").await);
+        places.insert(
+            "question",
+            texts(db, "select slug from saved_questions order by slug").await,
+        );
+        let tags = "select tag from cards, unnest(tags) tag group by tag order by count(*) desc, tag limit 2";
+        places.insert("tag", texts(db, tags).await);
+        let seals = "select to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') from seals
+             order by number";
+        let seals = texts(db, seals).await;
+        assert!(seals.len() >= 3, "the past of the landscape was not sealed: {seals:?}");
+        // Before most of what the log tells; and the present is another.
+        places.insert("beginning", vec![seals[0].clone()]);
+        places.insert("moment", vec![seals[seals.len() - 2].clone()]);
+        places.insert("last", texts(db, "select max(position)::text from changes").await);
         let rules = "select id::text from metamodel_rules order by id limit 3";
         places.insert("rule", texts(db, rules).await);
         let kinds = "select id::text from relationship_types order by id limit 3";
