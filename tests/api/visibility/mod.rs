@@ -183,19 +183,18 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Asks everywhere, page after page; says whether the right made a difference.
-    async fn compare(&mut self, request: &str) -> bool {
+    /// Asks everywhere, page after page; says whether the right made a difference, if anybody wants to know.
+    async fn compare(&mut self, request: &str, wondering: bool) -> bool {
         let mut request = request.to_owned();
         let mut differs = false;
         for _ in 0..6 {
-            let got = ask(&self.restricted, &request).await;
-            let expected = ask(&self.oracle, &request).await;
+            let (got, expected) = tokio::join!(ask(&self.restricted, &request), ask(&self.oracle, &request));
             assert!(expected.status.as_u16() < 500, "{request}: {:?}", expected.body);
             let (mine, theirs) = (said(&got), said(&expected));
             if let Some(difference) = difference(&mine, &theirs) {
                 panic!("without {:?}: {request}: {difference}", self.hidden);
             }
-            differs |= said(&ask(&self.all_seeing, &request).await) != mine;
+            differs |= wondering && !differs && said(&ask(&self.all_seeing, &request).await) != mine;
             self.asked += 1;
             let Some(next) = got.body["pagination"]["next_url"].as_str() else {
                 break;
@@ -237,14 +236,14 @@ async fn hidden_cards_are_as_if_they_had_never_been() {
         };
         for (operation, requests) in SAMPLES {
             for request in requests.iter().flat_map(|request| places.fill(request)) {
-                if walk.compare(&request).await {
+                if walk.compare(&request, !proven.contains(operation)).await {
                     proven.insert(*operation);
                 }
             }
         }
         for request in WITHOUT_CARDS.iter().flat_map(|(_, requests)| *requests) {
             for request in places.fill(request) {
-                let differs = walk.compare(&request).await;
+                let differs = walk.compare(&request, true).await;
                 assert!(!differs, "{request} tells of cards: it belongs among SAMPLES");
             }
         }

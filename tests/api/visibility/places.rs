@@ -22,7 +22,7 @@ impl Places {
             let ids = query.fetch_all(db).await.unwrap();
             ids.iter().map(Uuid::to_string).collect::<Vec<_>>()
         };
-        let mut any = cards(None, 2).await;
+        let mut any = cards(None, 1).await;
         any.extend(
             texts(
                 db,
