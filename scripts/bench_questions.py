@@ -1,7 +1,8 @@
 """The questions of a landscape asked one by one: finding cards, facets, searches, similar cards, times past. Part of
 scripts/bench.py.
 
-Each is asked COUNT times over one kept-alive connection after some that warm up, then by CLIENTS at once. A time is that of
+Each is asked COUNT times over one kept-alive connection after some that warm up, or for SECONDS if that takes longer, then as
+often by CLIENTS at once. A time is that of
 the whole request, as a client sees it; processor time is that of the server and of all of Postgres, per request.
 """
 
@@ -17,6 +18,7 @@ import urllib.parse
 
 WARM_UP = 10
 COUNT = 200
+SECONDS = 6
 CLIENTS = 8
 # Whole landscapes are put together for these.
 COLD = 3
@@ -162,22 +164,23 @@ class Questions:
 
     def measured(self, name, request):
         for n in range(WARM_UP):
-            self.asker.ask(request(n))
-        own, postgres = self.own(), self.postgres()
-        p50, p95 = ranks([self.asker.ask(request(n))[0] for n in range(COUNT)])
-        own, postgres = self.own() - own, self.postgres() - postgres
-        row = Row(p50, p95, own / COUNT, postgres / COUNT, *self.busy(request))
+            self.asker.ask(request(n + COUNT))
+        own, postgres, times, end = self.own(), self.postgres(), [], time.monotonic() + SECONDS
+        while len(times) < COUNT and time.monotonic() < end:
+            times.append(self.asker.ask(request(len(times)))[0])
+        own, postgres, count = self.own() - own, self.postgres() - postgres, len(times)
+        row = Row(*ranks(times), own / count, postgres / count, *self.busy(request, count))
         self.say(f"  {name:42} {p50:8.2f} {p95:8.2f} ms  {row.own_ms:7.2f} + {row.postgres_ms:.2f} ms CPU  at once {row.busy_p95:8.2f} ms")
         return row
 
-    def busy(self, request):
+    def busy(self, request, count):
         """The same by several clients at once."""
         times, failed = [], []
 
         def client(at):
             try:
                 asker = Asker(self.port, self.token)
-                times.extend([asker.ask(request(n))[0] for n in range(at, COUNT, CLIENTS)])
+                times.extend([asker.ask(request(n))[0] for n in range(at, count, CLIENTS)])
             except Exception as error:  # noqa: BLE001 - handed on to the thread that waits
                 failed.append(error)
 
@@ -189,7 +192,7 @@ class Questions:
             thread.join()
         if failed:
             raise failed[0]
-        return *ranks(times), COUNT / (time.perf_counter() - began)
+        return *ranks(times), len(times) / (time.perf_counter() - began)
 
     def all(self, only):
         # What was filled in is sealed first; that work would be counted among the questions.
