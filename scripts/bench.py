@@ -20,6 +20,8 @@ import subprocess
 import sys
 import time
 
+import bench_questions
+
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 CONNECTIONS = (1, 16, 64)
 # Asked one by one for what the server says of itself.
@@ -101,6 +103,7 @@ class Bench:
         self.o = options
         self.runs = 0
         self.work = options.work
+        self.report = say
 
     def sql(self, database, statement):
         return checked([self.o.psql, "-qXAt", "-v", "ON_ERROR_STOP=1", "-c", statement, f"{self.o.database_url}/{database}"])
@@ -271,7 +274,7 @@ class Bench:
         """Everything about one landscape."""
         for name, query in IDS.items():
             (self.work / name).write_text(self.sql(database, query))
-        cells, samples, facts = {}, {}, {}
+        cells, samples, facts, asked = {}, {}, {}, {}
         with self.server(database) as (server, seconds):
             facts["start"] = seconds
             facts["memory after start"], _ = memory_mb(server.pid)
@@ -280,8 +283,13 @@ class Bench:
             answers = [self.ask(connection, "GET", "/api/v1/graph/spof", token)[0] for _ in range(3)]
             connection.close()
             facts["spof ms"] = min(answer["metadata"]["execution_time_ms"] for answer in answers)
+            questions = bench_questions.Questions(self, database, token, server.pid, cpu_ms, postgres_cpu_ms)
+            try:
+                asked = questions.all(self.o.only)
+            except RuntimeError as error:
+                sys.exit(f"bench: {error}")
             for operation in OPERATIONS:
-                if self.o.only not in operation:
+                if self.o.questions or self.o.only not in operation or database == self.o.between:
                     continue
                 if operation.startswith(("traverse", "impact")):
                     samples[operation] = self.sample(operation, token)
@@ -289,7 +297,7 @@ class Bench:
                     cells[operation, connections] = self.cell(operation, connections, server.pid)
             facts["memory after run"], facts["memory peak"] = memory_mb(server.pid)
         facts["cards after run"] = int(self.sql(database, "select count(*) from cards where deleted_at is null"))
-        return cells, samples, facts
+        return cells, samples, facts, asked
 
 
 # ---- the table ------------------------------------------------------------------------------------------------------
@@ -359,14 +367,17 @@ def main():
         parser.add_argument(f"--{name}", required=True, type=int)
     parser.add_argument("--work", required=True, type=pathlib.Path)
     parser.add_argument("--only", default="")
+    parser.add_argument("--questions", action="store_true", help="only what is asked one by one")
+    parser.add_argument("--between", default="", help="a landscape of which only those are asked")
     parser.add_argument("--landscape", required=True, action="append", help="DATABASE:CARDS:RELATIONSHIPS, the large one first")
     options = parser.parse_args()
     # An operator's Ctrl-C and a `kill` end the programs started here alike.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     landscapes = [text.split(":") for text in options.landscape]
     sizes = [int(cards) for _, cards, _ in landscapes]
-    if not any(options.only in operation for operation in OPERATIONS):
-        sys.exit(f"bench: --only takes a part of: {', '.join(OPERATIONS)}")
+    names = [*([] if options.questions else OPERATIONS), *bench_questions.names()]
+    if not any(options.only in name for name in names):
+        sys.exit(f"bench: --only takes a part of: {', '.join(names)}")
 
     bench = Bench(options)
     where = machine()
@@ -374,17 +385,21 @@ def main():
     for database, cards, relationships in landscapes:
         say(f"measuring {cards} cards, {relationships} relationships")
         results.append(bench.landscape(database))
-    say("measuring floors")
-    floors = bench.floors(landscapes[0][0])
     postgres = bench.sql(landscapes[0][0], "show server_version").split()[0]
-
-    (large, large_samples, large_facts), (small, small_samples, small_facts) = results
-    print(f"{where}; Postgres {postgres}; {landscapes[0][1]} cards and {landscapes[0][2]} relationships,")
-    print(f"beside {landscapes[1][1]} and {landscapes[1][2]}; {options.seconds} s per line\n")
-    print(table({**floors, **large}, small, sizes))
-    if large_samples:
-        print("\n" + samples_table([(sizes[0], large_samples), (sizes[1], small_samples)]))
-    print("\n" + facts_table([(sizes[0], large_facts), (sizes[1], small_facts)]))
+    print(f"{where}; Postgres {postgres}; {', '.join(f'{cards} cards and {edges} relationships' for _, cards, edges in landscapes)}\n")
+    asked = [(size, of[3]) for size, of in zip(sizes, results)]
+    if asked[0][1]:
+        print(bench_questions.table(asked, aligned, number) + "\n")
+    compared = [(size, of) for (database, *_), size, of in zip(landscapes, sizes, results) if database != options.between]
+    if not options.questions:
+        say("measuring floors")
+        floors = bench.floors(landscapes[0][0])
+        (_, (large, samples, *_)), (_, (small, *_)) = compared
+        print(f"{options.seconds} s per line\n")
+        print(table({**floors, **large}, small, [size for size, _ in compared]))
+        if samples:
+            print("\n" + samples_table([(size, of[1]) for size, of in compared]))
+    print("\n" + facts_table([(size, of[2]) for size, of in zip(sizes, results)]))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,11 @@ use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{CardRow, Phase, Tier, store};
+use super::{
+    CardRow, Phase, Tier,
+    order::{Order, OrderBy},
+    store,
+};
 use crate::{
     auth::TypeScope,
     condition::{Condition, Reading, Scope},
@@ -137,6 +141,18 @@ pub(super) enum Deleted {
     Only,
     Include,
 }
+
+/// More ids than these are not handed to the database to choose from.
+const MOST_IDS: usize = 3_000;
+
+/// The columns of the five dates, in the order of the graph.
+const LIFECYCLE: [&str; 5] = [
+    "lifecycle_plan",
+    "lifecycle_phase_in",
+    "lifecycle_active",
+    "lifecycle_phase_out",
+    "lifecycle_eol",
+];
 
 enum Sort {
     Name,
@@ -516,12 +532,31 @@ impl CardQuery {
         past::begin(self.past.as_ref())
     }
 
-    /// Which of these cards are in the list.
+    /// The order, if it is one by what the graph in memory holds as the database does.
+    pub(super) fn memory_order(&self) -> Option<Order> {
+        let by = match (&self.sort, self.by_relevance) {
+            (_, true) | (Sort::Type | Sort::Attribute(_), _) => return None,
+            (Sort::Name, _) => OrderBy::Name,
+            (Sort::CreatedAt, _) => OrderBy::CreatedAt,
+            (Sort::UpdatedAt, _) => OrderBy::UpdatedAt,
+            (Sort::Quality, _) => OrderBy::Quality,
+            (Sort::Lifecycle(column), _) => OrderBy::Lifecycle(LIFECYCLE.iter().position(|held| held == column)?),
+        };
+        Some(Order {
+            by,
+            descending: self.descending,
+        })
+    }
+
+    /// Which of these cards are in the list; of many, rather which cards are at all: the database compares each card with
+    /// a list of ids in the time in which it sends several.
     pub(crate) async fn ids_among(&self, conn: &mut PgConnection, ids: Vec<Uuid>) -> Result<HashSet<Uuid>> {
         let mut sql = self.begin();
         sql.push("select c.id");
         self.push_from(&mut sql, None);
-        sql.push(" and c.id = any(").push_bind(ids).push(")");
+        if ids.len() <= MOST_IDS {
+            sql.push(" and c.id = any(").push_bind(ids).push(")");
+        }
         let ids = timed("filter_found_cards", sql.build_query_scalar::<Uuid>().fetch_all(conn)).await?;
         Ok(ids.into_iter().collect())
     }

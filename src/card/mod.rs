@@ -9,6 +9,7 @@ pub mod history;
 mod lifecycle;
 pub mod list;
 pub mod moment;
+pub mod order;
 pub mod past;
 pub mod query;
 mod query_routes;

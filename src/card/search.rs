@@ -1,20 +1,22 @@
 //! Searching the list of cards: the index in memory says which cards have the words, the filters of the list which of them
-//! remain. By relevance the page comes from memory as well, in any other order from the database.
+//! remain. The page comes from memory as well, but in an order by an attribute or type from the database.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::{
     CardView, Phase,
     list::{CardQuery, Deleted},
+    order::{self, Order},
 };
 use crate::{
     app::AppState,
     error::Result,
-    http::page::{PageRequest, Place, decode_cursor, encode_cursor},
+    http::page::{PageRequest, Place, cursor_mismatch, decode_cursor, encode_cursor},
     text::Highlight,
 };
 
@@ -40,6 +42,12 @@ pub struct Listed {
     pub total: Option<u64>,
 }
 
+/// Where a page begins.
+enum Marks {
+    Relevance(Option<(u32, String, Uuid)>),
+    Order(Order, Option<order::Mark>),
+}
+
 impl CardQuery {
     /// The page, with highlights if something is searched for and they are wanted.
     pub async fn list(mut self, state: &AppState, request: &PageRequest, highlight: bool) -> Result<Listed> {
@@ -49,7 +57,8 @@ impl CardQuery {
         let search = Arc::new(search);
         let (query, graph, found, typos) = state.graph.search(state, self, &search).await?;
         let mut query = query;
-        if !query.by_relevance {
+        let order = query.memory_order();
+        if !query.by_relevance && order.is_none() {
             query.among = Some(found.ids(&graph));
             // What was found is what the list holds: the database need not count it again.
             let uncounted = PageRequest {
@@ -65,19 +74,42 @@ impl CardQuery {
             return Ok(listed);
         }
         let after = match &request.position {
-            Place::Cursor(Some(cursor)) => Some(decode_cursor(&query.identity, cursor)?),
+            Place::Cursor(Some(cursor)) => Some(cursor),
             _ => None,
+        };
+        let marks = match (order, after) {
+            (None, after) => Marks::Relevance(after.map(|c| decode_cursor(&query.identity, c)).transpose()?),
+            (Some(order), None) => Marks::Order(order, None),
+            (Some(order), Some(cursor)) => {
+                let mark = decode_cursor(&query.identity, cursor)?;
+                if !order.fits(&mark) {
+                    return Err(cursor_mismatch());
+                }
+                Marks::Order(order, Some(mark))
+            }
         };
         let (skip, limit) = (request.offset() as usize, request.limit as usize + 1);
         let total = request.count.then_some(found.total() as u64);
         let work = move || {
-            let page = found.cards(&graph, after.as_ref(), skip, limit).into_iter();
-            page.map(|(card, mark)| CardItem {
+            let identity = &query.identity;
+            let page: Vec<(_, String)> = match marks {
+                Marks::Relevance(after) => {
+                    let page = found.cards(&graph, after.as_ref(), skip, limit).into_iter();
+                    page.map(|(card, mark)| (card, encode_cursor(identity, &mark)))
+                        .collect()
+                }
+                Marks::Order(order, after) => {
+                    let page = found.sorted(&graph, order, after.as_ref(), skip, limit).into_iter();
+                    page.map(|(card, mark)| (card, encode_cursor(identity, &mark)))
+                        .collect()
+                }
+            };
+            let page = page.into_iter().map(|(card, cursor)| CardItem {
                 card: graph.view(card, query.on),
                 highlights: highlight.then(|| graph.highlights(card, &search, typos)),
-                cursor: encode_cursor(&query.identity, &mark),
-            })
-            .collect()
+                cursor,
+            });
+            page.collect()
         };
         let items = state.graph.apart(work).await?;
         Ok(Listed { items, total })

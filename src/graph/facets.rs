@@ -24,7 +24,7 @@ use crate::{
 use super::{
     Embedded, Graph,
     interner::Word,
-    model::{CardRecord, NodeIx},
+    model::{CardRecord, NodeIx, Tier},
     view::TypeSet,
 };
 
@@ -236,8 +236,9 @@ impl<'a> Filter<'a> {
 enum Counter {
     Type(Vec<u64>),
     Phase([u64; PHASES.len()]),
-    Tags(HashMap<Word, u64>, u64),
-    Criticality(HashMap<&'static str, u64>, u64),
+    /// By the place of the word, and how many have none.
+    Tags(Vec<u64>, u64),
+    Criticality([u64; 5]),
     Fit {
         functional: bool,
         counts: [u64; 5],
@@ -263,8 +264,8 @@ impl Counter {
         match facet {
             Facet::Type => Self::Type(Vec::new()),
             Facet::Phase => Self::Phase([0; PHASES.len()]),
-            Facet::Tags => Self::Tags(HashMap::new(), 0),
-            Facet::Criticality => Self::Criticality(HashMap::new(), 0),
+            Facet::Tags => Self::Tags(Vec::new(), 0),
+            Facet::Criticality => Self::Criticality([0; 5]),
             Facet::FunctionalFit | Facet::TechnicalFit => Self::Fit {
                 functional: *facet == Facet::FunctionalFit,
                 counts: [0; 5],
@@ -299,15 +300,17 @@ impl Counter {
                 }
             }
             Self::Tags(counts, missing) => {
-                for tag in &node.card.tags {
-                    *counts.entry(*tag).or_default() += 1;
+                for at in node.card.tags.iter().map(|tag| tag.place()) {
+                    if counts.len() <= at {
+                        counts.resize(at + 1, 0);
+                    }
+                    counts[at] += 1;
                 }
                 *missing += u64::from(node.card.tags.is_empty());
             }
-            Self::Criticality(counts, missing) => match node.card.business_criticality {
-                Some(tier) => *counts.entry(tier.as_str()).or_default() += 1,
-                None => *missing += 1,
-            },
+            Self::Criticality(counts) => {
+                counts[node.card.business_criticality.map_or(0, |tier| tier as usize + 1)] += 1
+            }
             Self::Fit { functional, counts } => {
                 let fit = if *functional {
                     node.card.functional_fit
@@ -342,14 +345,15 @@ impl Counter {
                 .zip(counts)
                 .for_each(|(phase, n)| add(phase.as_str().into(), n)),
             Self::Tags(counts, missing) => {
-                for (word, n) in counts {
-                    add(Value::from(&**graph.word(word)), n);
+                for (at, n) in counts.into_iter().enumerate().filter(|(_, n)| *n > 0) {
+                    add(Value::from(graph.word_at(at)), n);
                 }
                 add(Value::Null, missing);
             }
-            Self::Criticality(counts, missing) => {
-                for (tier, n) in counts {
-                    add(tier.into(), n);
+            Self::Criticality([missing, tiers @ ..]) => {
+                let all = [Tier::One, Tier::Two, Tier::Three, Tier::Four];
+                for (tier, n) in all.into_iter().zip(tiers) {
+                    add(tier.as_str().into(), n);
                 }
                 add(Value::Null, missing);
             }

@@ -21,7 +21,10 @@ use super::{
     view::TypeSet,
 };
 use crate::{
-    card::CardView,
+    card::{
+        CardView, day,
+        order::{Mark as OrderMark, Order, OrderBy, Value},
+    },
     error::{Error, Result},
     text::{self, Corpus, Highlight, Hit, Index, Query, Texts},
 };
@@ -351,6 +354,33 @@ impl Found {
         .collect()
     }
 
+    /// The next cards behind a mark in an order by one value, as the database sorts: those without it last, among equals by id.
+    #[must_use]
+    pub fn sorted(
+        &self,
+        graph: &Graph,
+        order: Order,
+        after: Option<&OrderMark>,
+        skip: usize,
+        limit: usize,
+    ) -> Vec<(NodeIx, OrderMark)> {
+        let key = |card: NodeIx| (ordinal(graph.card(card), order.by), graph.id(card));
+        let beyond = after.map(|(value, id)| (value.as_ref().map(Value::from), *id));
+        let keyed = self.hits.iter().map(|hit| (key(NodeIx(hit.doc)), NodeIx(hit.doc)));
+        let mut keyed: Vec<_> = keyed
+            .filter(|(key, _)| beyond.as_ref().is_none_or(|mark| order.compare(key, mark).is_gt()))
+            .collect();
+        let wanted = skip + limit;
+        if (1..keyed.len()).contains(&wanted) {
+            keyed.select_nth_unstable_by(wanted - 1, |a, b| order.compare(&a.0, &b.0));
+            keyed.truncate(wanted);
+        }
+        keyed.sort_unstable_by(|a, b| order.compare(&a.0, &b.0));
+        let page = keyed.into_iter().skip(skip).take(limit);
+        page.map(|((value, id), card)| (card, (value.map(Value::own), id)))
+            .collect()
+    }
+
     /// The cards found by type, in the order of the types' names.
     #[must_use]
     pub fn by_type(self, graph: &Graph, limit: usize) -> Vec<OfType> {
@@ -387,6 +417,20 @@ impl Found {
         let key = |hit: &Hit| (Reverse(hit.score), graph.edge_detail(EdgeIx(hit.doc)).id);
         best(&mut hits, limit, |a, b| key(a).cmp(&key(b)));
         hits.into_iter().take(limit).map(|hit| EdgeIx(hit.doc)).collect()
+    }
+}
+
+/// What a card is sorted by.
+fn ordinal(card: &CardRecord, by: OrderBy) -> Option<Value<'_>> {
+    match by {
+        OrderBy::Name => Some(Value::Text(card.name_key())),
+        OrderBy::CreatedAt => Some(Value::Number(card.created_at.timestamp_micros())),
+        OrderBy::UpdatedAt => Some(Value::Number(card.updated_at.timestamp_micros())),
+        OrderBy::Quality => card.quality_score.map(|score| Value::Number(score.into())),
+        OrderBy::Lifecycle(at) => {
+            let date = card.lifecycle.dates().get(at).copied().flatten();
+            date.map(|date| Value::Number(day(date).into()))
+        }
     }
 }
 

@@ -10,6 +10,18 @@ pub struct TypeId(pub(super) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Word(NonZeroU32);
 
+impl Word {
+    /// Its place among all words, for counts of each.
+    pub(super) fn place(self) -> usize {
+        self.0.get() as usize - 1
+    }
+
+    /// One of 64 bits: the first 64 words each have their own.
+    pub(super) fn bit(self) -> u64 {
+        1 << ((self.0.get() - 1) % 64)
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct Interner {
     names: Vec<Arc<str>>,
@@ -80,7 +92,11 @@ impl Words {
         NonZeroU32::new(at.checked_add(1)?).map(Word)
     }
 
+    pub(super) fn at(&self, place: usize) -> &str {
+        &self.0.names[place]
+    }
+
     pub(super) fn text(&self, word: Word) -> &Arc<str> {
-        &self.0.names[word.0.get() as usize - 1]
+        &self.0.names[word.place()]
     }
 }

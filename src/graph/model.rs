@@ -232,6 +232,8 @@ pub(super) struct Node {
     pub(super) present: (i32, i32),
     pub(super) deleted: bool,
     pub(super) sub_category: Option<Word>,
+    /// The [bits](Word::bit) of its tags, to know of most cards that they have none in common.
+    pub(super) tag_bits: u64,
 }
 
 /// What the failure of one end does to the other.

@@ -222,15 +222,19 @@ pub fn encode_cursor<K: Serialize>(identity: &str, keys: &K) -> String {
     )
 }
 
+/// What a cursor of another list is answered with.
+#[must_use]
+pub fn cursor_mismatch() -> Error {
+    Error::new(
+        Code::CursorMismatch,
+        "This cursor belongs to another list, sort or filter; begin again with an empty cursor",
+    )
+    .at("cursor")
+}
+
 /// Decodes a cursor; one of another list, sort or filter is refused.
 pub fn decode_cursor<K: DeserializeOwned>(identity: &str, cursor: &str) -> Result<K> {
-    let mismatch = || {
-        Error::new(
-            Code::CursorMismatch,
-            "This cursor belongs to another list, sort or filter; begin again with an empty cursor",
-        )
-        .at("cursor")
-    };
+    let mismatch = cursor_mismatch;
     if cursor.len() > 4096 {
         return Err(mismatch());
     }

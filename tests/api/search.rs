@@ -3,6 +3,7 @@
 mod everything;
 mod freshness;
 mod lists;
+mod orders;
 mod similar;
 
 use serde_json::Value;

@@ -21,7 +21,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{CardRef, Label, Metadata};
-use crate::graph::{BoundView, Direction, Graph, NodeIx, TypeId, TypeSet, View, Word};
+use crate::graph::{BoundView, Direction, Graph, NodeIx, TypeId, TypeSet, View};
 
 const TAGS: f64 = 0.7;
 const ATTRIBUTES: f64 = 0.2;
@@ -106,6 +106,12 @@ pub struct Suggestion {
 /// A neighbour: the type of the relationship, whether it leads there, and the card.
 type Neighbour = (TypeId, bool, NodeIx);
 
+impl Parts {
+    fn score(&self) -> f64 {
+        self.tags.weighted + self.attributes.weighted + self.neighbours.weighted
+    }
+}
+
 impl Share {
     fn new(weight: f64, shared: usize, of: usize) -> Self {
         let value = if of == 0 { 0.0 } else { shared as f64 / of as f64 };
@@ -118,14 +124,36 @@ impl Share {
     }
 }
 
-/// A candidate before its attributes and all its neighbours are looked at; the best are looked at first.
+/// A card before it is looked at closely; the most promising first.
 struct Candidate {
     /// What its score is at most.
     most: f64,
     card: NodeIx,
-    tags: Share,
-    shared_neighbours: usize,
+    shared_neighbours: u32,
 }
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Candidate {}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.most.total_cmp(&other.most)
+    }
+}
+
+/// A score counts as below another only when it is so by more than adding up in another order can make.
+const NOISE: f64 = 1e-9;
 
 /// The cards like `card`; `allowed` says whether a suggested relationship could be made (source, type, target).
 #[must_use]
@@ -138,8 +166,7 @@ pub fn similar(
 ) -> SimilarCards {
     let bound = BoundView::new(graph, view, &[card]);
     let own = neighbours(&bound, card);
-    let mut candidates = candidates(&bound, card, asked, &own);
-    candidates.sort_unstable_by(|a, b| b.most.total_cmp(&a.most));
+    let candidates = candidates(&bound, card, asked, &own);
     let similar = best(&bound, card, asked, own.len(), candidates);
     let suggestions = suggestions(&bound, card, &own, &similar, allowed);
     SimilarCards {
@@ -164,47 +191,50 @@ fn neighbours(bound: &BoundView<'_>, card: NodeIx) -> HashSet<Neighbour> {
         .collect()
 }
 
-/// How many of these neighbours each card has, too.
-fn sharers(bound: &BoundView<'_>, own: &HashSet<Neighbour>) -> HashMap<NodeIx, usize> {
+/// How many of these neighbours each card has, too, by the card's place.
+fn sharers(bound: &BoundView<'_>, own: &HashSet<Neighbour>) -> Vec<u32> {
     // The count, and the neighbour it was last raised for: two cards may be joined more than once.
-    let mut met: HashMap<NodeIx, (usize, usize)> = HashMap::new();
-    for (at, (kind, outgoing, other)) in (1..).zip(own) {
+    let mut met = vec![(0, 0); bound.graph().card_count()];
+    for (at, (kind, outgoing, other)) in (1u32..).zip(own) {
         let back = if *outgoing { Direction::In } else { Direction::Out };
         for link in bound.links(*other, back).filter(|link| link.record.kind == *kind) {
-            let (count, last) = met.entry(link.other).or_default();
-            *count += usize::from(*last != at);
+            let (count, last) = &mut met[link.other.at()];
+            *count += u32::from(*last != at);
             *last = at;
         }
     }
-    met.into_iter().map(|(card, (count, _))| (card, count)).collect()
+    met.into_iter().map(|(count, _)| count).collect()
 }
 
-fn candidates(bound: &BoundView<'_>, card: NodeIx, asked: &Asked, own: &HashSet<Neighbour>) -> Vec<Candidate> {
+/// Every card that may be like it, with what its score is at most: all of it from what lies next to each other in memory,
+/// because most cards are not looked at again.
+fn candidates(bound: &BoundView<'_>, card: NodeIx, asked: &Asked, own: &HashSet<Neighbour>) -> BinaryHeap<Candidate> {
     let graph = bound.graph();
     let sharers = sharers(bound, own);
-    let tags: HashSet<Word> = graph.card(card).tags.iter().copied().collect();
+    let tags: Vec<u64> = graph.card(card).tags.iter().map(|tag| tag.bit()).collect();
     let mut found = Vec::new();
     for other in graph.cards() {
         if other == card || !asked.types.contains(graph.card_type(other)) || !bound.accepts(other) {
             continue;
         }
-        let theirs = &graph.card(other).tags;
-        let shared = theirs.iter().filter(|tag| tags.contains(tag)).count();
-        let tags = Share::new(TAGS, shared, tags.len() + theirs.len() - shared);
-        let shared_neighbours = sharers.get(&other).copied().unwrap_or(0);
+        // Two tags may have the same bit: no more are shared than these, and there are no fewer than those.
+        let bits = graph.node(other).tag_bits;
+        let shared = tags.iter().filter(|bit| bits & **bit != 0).count();
+        let theirs = (bits.count_ones() as usize).max(shared);
+        let tags = Share::new(TAGS, shared, tags.len() + theirs - shared);
+        let shared_neighbours = sharers[other.at()];
         // They have at least those, so that either has at least as many as the card.
-        let neighbours = Share::new(NEIGHBOURS, shared_neighbours, own.len()).weighted;
-        let most = tags.weighted + neighbours + ATTRIBUTES;
-        if most >= asked.min_score {
+        let neighbours = Share::new(NEIGHBOURS, shared_neighbours as usize, own.len());
+        let most = tags.weighted + neighbours.weighted + ATTRIBUTES;
+        if most + NOISE >= asked.min_score {
             found.push(Candidate {
                 most,
                 card: other,
-                tags,
                 shared_neighbours,
             });
         }
     }
-    found
+    found.into()
 }
 
 /// Looks closely only as long as that can still bring somebody among the best.
@@ -213,32 +243,41 @@ fn best(
     card: NodeIx,
     asked: &Asked,
     neighbour_count: usize,
-    candidates: Vec<Candidate>,
+    mut candidates: BinaryHeap<Candidate>,
 ) -> Vec<(NodeIx, f64, Parts)> {
     let graph = bound.graph();
     let own = graph.card(card).leaves();
+    let own_tags = &graph.card(card).tags;
     let mut scores: BinaryHeap<Reverse<Ordered>> = BinaryHeap::new();
     let mut found = Vec::new();
-    for candidate in candidates {
-        let least = scores.peek().map_or(0.0, |least| least.0.0);
-        if scores.len() == asked.limit && candidate.most < least {
+    while let Some(candidate) = candidates.pop() {
+        let least = scores.peek().filter(|_| scores.len() == asked.limit);
+        let least = least.map_or(asked.min_score, |least| least.0.0.max(asked.min_score)) - NOISE;
+        if candidate.most < least {
             break;
         }
-        let attributes = compare(own, graph.card(candidate.card).leaves());
-        let shared = candidate.shared_neighbours;
-        let theirs =
-            if shared == 0 && scores.len() == asked.limit && candidate.tags.weighted + attributes.weighted < least {
-                continue;
-            } else {
-                neighbours(bound, candidate.card).len()
-            };
-        let parts = Parts {
-            tags: candidate.tags,
+        let other = graph.card(candidate.card);
+        let shared = other.tags.iter().filter(|tag| own_tags.contains(tag)).count();
+        let tags = Share::new(TAGS, shared, own_tags.len() + other.tags.len() - shared);
+        let shared = candidate.shared_neighbours as usize;
+        let neighbours = Share::new(NEIGHBOURS, shared, neighbour_count);
+        if tags.weighted + ATTRIBUTES + neighbours.weighted < least {
+            continue;
+        }
+        let attributes = compare(own, other.leaves());
+        if tags.weighted + attributes.weighted + neighbours.weighted < least {
+            continue;
+        }
+        let mut parts = Parts {
+            tags,
             attributes,
-            neighbours: Share::new(NEIGHBOURS, shared, neighbour_count + theirs - shared),
+            neighbours,
         };
-        let score = parts.tags.weighted + parts.attributes.weighted + parts.neighbours.weighted;
-        if score < asked.min_score || score == 0.0 {
+        if shared > 0 {
+            count_neighbours(bound, candidate.card, neighbour_count, &mut parts);
+        }
+        let score = parts.score();
+        if score < asked.min_score || score == 0.0 || score < least {
             continue;
         }
         found.push((candidate.card, score, parts));
@@ -250,7 +289,17 @@ fn best(
     let name = |card: NodeIx| (graph.card(card).name_key(), graph.id(card));
     found.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then_with(|| name(a.0).cmp(&name(b.0))));
     found.truncate(asked.limit);
+    for (card, _, parts) in &mut found {
+        count_neighbours(bound, *card, neighbour_count, parts);
+    }
     found
+}
+
+/// How many neighbours either has: counted late, because the score of a card that shares none does not depend on it.
+fn count_neighbours(bound: &BoundView<'_>, card: NodeIx, own: usize, parts: &mut Parts) {
+    let theirs = neighbours(bound, card).len();
+    let shared = parts.neighbours.shared;
+    parts.neighbours = Share::new(NEIGHBOURS, shared, own + theirs - shared);
 }
 
 /// A score, ordered.

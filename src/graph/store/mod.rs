@@ -169,6 +169,11 @@ impl Graph {
         self.words.text(word)
     }
 
+    /// The text of the word at a [place](Word::place).
+    pub(super) fn word_at(&self, place: usize) -> &str {
+        self.words.at(place)
+    }
+
     /// A type's place in alphabetical order.
     pub(super) fn type_rank(&self, id: TypeId) -> u32 {
         self.types.rank(id)
@@ -379,6 +384,7 @@ impl Graph {
             ),
             leaves: OnceLock::new(),
         };
+        let tag_bits = card.tags.iter().fold(0, |bits, tag| bits | tag.bit());
         Node {
             id: input.id,
             card: Arc::new(card),
@@ -388,6 +394,7 @@ impl Graph {
             present: if deleted { (0, 0) } else { lifecycle.presence() },
             deleted,
             sub_category,
+            tag_bits,
         }
     }
 
