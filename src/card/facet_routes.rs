@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     facets::{Facet, Facets, MOST, TOP, USUAL, Wanted},
-    list::{CardFilter, CardQuery},
+    list::{self, CardFilter, CardQuery},
     moment::Moment,
 };
 use crate::{
@@ -48,7 +48,8 @@ pub struct FacetParameters {
 #[utoipa::path(
     get, path = "/cards/facets", tag = "Cards", operation_id = "count_facets",
     params(CardFilter, FacetParameters, ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
-    responses((status = 200, description = "Counts", body = Facets, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already")),
+    responses((status = 200, description = "Counts", body = Facets, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))), (status = 304, description = "You have it already"),
+        (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins", body = ErrorEnvelope)),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]
 pub async fn count_facets(
@@ -57,6 +58,8 @@ pub async fn count_facets(
     headers: HeaderMap,
     Query(Both(filter, parameters)): Query<Both<CardFilter, FacetParameters>>,
 ) -> Result<Response> {
+    list::check_names("fields", &list::names(filter.fields.as_deref()), list::FIELDS)?;
+    list::check_names("include", &list::names(filter.include.as_deref()), &["relationships"])?;
     let moment = Moment::of(&state, filter.known_at).await?;
     let top = parameters.top.unwrap_or(TOP.0);
     if !(1..=TOP.1).contains(&top) {
@@ -90,7 +93,7 @@ pub struct FacetQueryBody {
     /// The date for lifecycle phases, relationships and the presence of related cards; default today (UTC).
     target_date: Option<NaiveDate>,
     /// Cards as they were recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
-    #[schema(example = "2026-11-21T09:30:00Z")]
+    #[schema(example = "2026-01-01T00:00:00Z")]
     known_at: Option<DateTime<Utc>>,
     /// Related cards count also when they are not present on the date.
     #[schema(default = false)]
@@ -126,7 +129,8 @@ pub struct FacetQueryBody {
     responses(
         (status = 200, description = "Counts", body = Facets, headers(("ETag" = String), ("X-Arc-Known-At" = String, description = "With `known_at`: the seal that answered, `<recorded at>; seal=<number>`"))),
         (status = 304, description = "You have it already"),
-        (status = 400, description = "The query is not valid: `details.violations` lists everything that is wrong, each with its place", body = ErrorEnvelope)
+        (status = 400, description = "The query is not valid: `details.violations` lists everything that is wrong, each with its place", body = ErrorEnvelope),
+        (status = 422, description = "Nothing was recorded yet at `known_at`; `details.since` tells when the record begins", body = ErrorEnvelope)
     ),
     security(("access_token" = [])), extensions(("x-permission" = json!("view")))
 )]

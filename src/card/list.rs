@@ -46,7 +46,7 @@ pub struct CardFilter {
     pub target_date: Option<NaiveDate>,
     /// Cards as they were recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
     #[serde(default, deserialize_with = "crate::http::fields::strict_instant")]
-    #[param(example = "2026-11-21T09:30:00Z")]
+    #[param(example = "2026-01-01T00:00:00Z")]
     pub known_at: Option<DateTime<Utc>>,
     /// A tag; repeat for several.
     #[serde(default)]
@@ -111,7 +111,10 @@ pub struct CardFilter {
 struct Fit(i16);
 
 /// A checked [`CardFilter`].
-#[expect(clippy::struct_excessive_bools, reason = "each is a filter of its own that callers switch")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a filter of its own that callers switch"
+)]
 pub struct CardQuery {
     pub(crate) visible: TypeScope,
     pub(crate) types: Vec<String>,

@@ -48,7 +48,7 @@ pub struct CardQueryBody {
     /// The date for lifecycle phases, relationships and the presence of related cards; default today (UTC).
     target_date: Option<NaiveDate>,
     /// Cards as they were recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
-    #[schema(example = "2026-11-21T09:30:00Z")]
+    #[schema(example = "2026-01-01T00:00:00Z")]
     known_at: Option<DateTime<Utc>>,
     /// Related cards count also when they are not present on the date.
     #[schema(default = false)]

@@ -59,7 +59,7 @@ pub struct CardParameters {
     target_date: Option<chrono::NaiveDate>,
     /// The card as it was recorded at this instant (RFC 3339); `target_date` is then the day of that record by default.
     #[serde(default, deserialize_with = "crate::http::fields::strict_instant")]
-    #[param(example = "2026-11-21T09:30:00Z")]
+    #[param(example = "2026-01-01T00:00:00Z")]
     known_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 

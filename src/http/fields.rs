@@ -353,7 +353,7 @@ pub fn strict_date<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<
     }
 }
 
-const INSTANT: &str = "must be an instant with its offset, as 2026-11-21T09:30:00Z or 2026-11-21T10:30:00+01:00";
+const INSTANT: &str = "must be an instant with its offset, as 2026-01-01T00:00:00Z or 2026-11-21T10:30:00+01:00";
 
 /// [`parse_instant`] for serde. An empty one is refused: taken for absent, it would quietly ask about the present.
 pub fn strict_instant<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<DateTime<Utc>>, D::Error> {

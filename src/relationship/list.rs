@@ -35,7 +35,7 @@ pub struct RelationshipFilter {
     pub target_date: Option<NaiveDate>,
     /// Relationships as they were recorded at this instant (RFC 3339).
     #[serde(default, deserialize_with = "crate::http::fields::strict_instant")]
-    #[param(example = "2026-11-21T09:30:00Z")]
+    #[param(example = "2026-01-01T00:00:00Z")]
     pub known_at: Option<DateTime<Utc>>,
     /// `active` (default), `archived` or `any`.
     #[param(pattern = "^(active|archived|any)$")]

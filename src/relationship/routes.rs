@@ -105,7 +105,7 @@ pub async fn get_relationship(
 pub struct RelationshipParameters {
     /// The relationship as it was recorded at this instant (RFC 3339).
     #[serde(default, deserialize_with = "crate::http::fields::strict_instant")]
-    #[param(example = "2026-11-21T09:30:00Z")]
+    #[param(example = "2026-01-01T00:00:00Z")]
     known_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
@@ -253,6 +253,6 @@ pub struct AroundParameters {
     target_date: Option<chrono::NaiveDate>,
     /// Relationships and cards as they were recorded at this instant (RFC 3339).
     #[serde(default, deserialize_with = "crate::http::fields::strict_instant")]
-    #[param(example = "2026-11-21T09:30:00Z")]
+    #[param(example = "2026-01-01T00:00:00Z")]
     known_at: Option<chrono::DateTime<chrono::Utc>>,
 }

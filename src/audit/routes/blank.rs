@@ -73,7 +73,8 @@ const LONGEST_REASON: usize = 500;
 const MOST_POSITIONS: usize = 1_000;
 
 fn no_row(position: i64) -> Error {
-    Error::new(Code::NotFound, "The log has no row at this position").with(json!({ "kind": "change", "id": position }))
+    Error::new(Code::NotFound, "The log has no row at this position")
+        .with(json!({ "kind": "change", "id": position.to_string() }))
 }
 
 /// Blank a row of the audit trail

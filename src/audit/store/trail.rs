@@ -50,6 +50,7 @@ pub struct AuditFilter {
     /// Only rows whose payload was blanked, or only those that still have it.
     pub blanked: Option<bool>,
     /// `desc` (default): newest first; `asc`: oldest first.
+    #[param(pattern = "^(asc|desc)$")]
     pub order: Option<String>,
 }
 
@@ -166,6 +167,11 @@ impl AuditFilter {
         }
         if self.reason.as_ref().is_some_and(|text| text.chars().count() > 200) {
             return Err(Error::invalid("reason has more than 200 characters").at("reason"));
+        }
+        for (name, position) in [("from_position", self.from_position), ("to_position", self.to_position)] {
+            if position.is_some_and(|position| position < 0) {
+                return Err(Error::invalid(format!("{name} must not be negative")).at(name));
+            }
         }
         for (name, instant) in [("since", self.since), ("until", self.until)] {
             if instant.is_some_and(|instant| !(1..=9999).contains(&instant.year())) {

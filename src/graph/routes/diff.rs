@@ -27,7 +27,7 @@ use crate::{
 /// Which two looks, and at what.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
-#[schema(example = json!({"from": {"known_at": "2026-11-21T09:30:00Z", "target_date": "2027-01-01"}, "to": {"target_date": "2027-01-01"},
+#[schema(example = json!({"from": {"known_at": "2026-01-01T00:00:00Z", "target_date": "2027-01-01"}, "to": {"target_date": "2027-01-01"},
     "types": ["Application"], "relations": ["SUPPORTS"]}))]
 pub struct DiffBody {
     /// The first look. Either this or `from_date` is required.

@@ -84,6 +84,9 @@ pub async fn list_jobs(
     Query(Both(wanted, paging)): Query<Both<JobsFilter, Paging>>,
 ) -> Result<Response> {
     let request = paging.validate()?;
+    if wanted.kind.as_ref().is_some_and(|kind| kind.chars().count() > 100) {
+        return Err(Error::invalid("kind is longer than 100 characters").at("kind"));
+    }
     if wanted.kind.as_ref().is_some_and(|kind| kind.contains('\0')) {
         return Err(Error::invalid("kind must not contain NUL").at("kind"));
     }

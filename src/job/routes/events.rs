@@ -11,11 +11,12 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
     time::Instant,
 };
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Job, JobView, visible};
@@ -40,6 +41,23 @@ const LONGEST: Duration = Duration::from_mins(30);
 /// How long a client waits before it comes back.
 const COME_BACK: Duration = Duration::from_secs(2);
 
+/// One event of the stream.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the events, which are written field by field")]
+pub struct JobEvent {
+    /// To come back with, as `Last-Event-ID`.
+    #[schema(pattern = "^[0-9]{1,18}$")]
+    id: String,
+    /// `finished` is the last one.
+    #[schema(pattern = "^(progress|finished)$")]
+    event: String,
+    /// The job as JSON.
+    data: String,
+    /// Milliseconds after which to come back when the connection is lost.
+    #[schema(minimum = 0)]
+    retry: u32,
+}
+
 /// Follow a job
 ///
 /// Server-sent events: `progress` whenever the job has changed, `finished` when it has ended, both with the job as data;
@@ -51,7 +69,7 @@ const COME_BACK: Duration = Duration::from_secs(2);
     params(("id" = Uuid, Path, description = "The job's id"),
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen; browsers send it by themselves", example = "17")),
     responses(
-        (status = 200, description = "Events, each `id: <n>`, `event: progress` or `finished`, `data: <the job as JSON>`", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Events, each `id: <n>`, `event: progress` or `finished`, `data: <the job as JSON>`", body = JobEvent, content_type = "text/event-stream"),
         (status = 204, description = "The job has ended, and you have seen that"),
         (status = 400, description = "`Last-Event-ID` is not an id of these events", body = ErrorEnvelope),
         (status = 404, description = "There is no such job, or it is somebody else's", body = ErrorEnvelope)),
@@ -98,7 +116,9 @@ pub async fn follow_job(
         let ended = job.state.has_ended();
         let event = event(job);
         Some((Ok::<_, Infallible>(event), (!ended).then_some(follower)))
-    });
+    })
+    // What keeps the connection alive asks once more after the end.
+    .fuse();
     let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("still there"));
     let mut response = stream.into_response();
     // Some proxies hold back answers until they are complete.

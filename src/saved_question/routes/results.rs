@@ -13,7 +13,7 @@ use axum::{
 };
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures_util::{TryStreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -72,7 +72,7 @@ pub struct AnswerRow(Map<String, Value>);
     params(
         ("id" = String, Path, description = "Its id or slug"),
         Paging,
-        ("known_at" = Option<DateTime<Utc>>, Query, description = "Cards as they were recorded at this instant (RFC 3339); the date is then the day of that record unless the question names one", example = "2026-11-21T09:30:00Z"),
+        ("known_at" = Option<DateTime<Utc>>, Query, description = "Cards as they were recorded at this instant (RFC 3339); the date is then the day of that record unless the question names one", example = "2026-01-01T00:00:00Z"),
         ("parameters" = Option<std::collections::BTreeMap<String, String>>, Query, style = Form, explode, description = "The question's own parameters, each under its name"),
         ("Accept" = Option<String>, Header, description = "`text/csv` for the whole answer as CSV"),
         ("If-None-Match" = Option<String>, Header, description = "The ETag you have")
@@ -130,7 +130,7 @@ pub async fn get_results(
     params(
         ("id" = String, Path, description = "Its id or slug"),
         ("bom" = Option<bool>, Query, description = "Begin with a byte order mark"),
-        ("known_at" = Option<DateTime<Utc>>, Query, description = "Cards as they were recorded at this instant (RFC 3339); the date is then the day of that record unless the question names one", example = "2026-11-21T09:30:00Z"),
+        ("known_at" = Option<DateTime<Utc>>, Query, description = "Cards as they were recorded at this instant (RFC 3339); the date is then the day of that record unless the question names one", example = "2026-01-01T00:00:00Z"),
         ("parameters" = Option<std::collections::BTreeMap<String, String>>, Query, style = Form, explode, description = "The question's own parameters, each under its name"),
         ("If-None-Match" = Option<String>, Header, description = "The ETag you have")
     ),
@@ -357,7 +357,9 @@ async fn as_csv(
         tokio::spawn(work.run(state.db.clone(), bom));
         let pieces = stream::unfold(receive, |mut receive| async move {
             receive.recv().await.map(|piece| (piece, receive))
-        });
+        })
+        // A connection asks once more after the end.
+        .fuse();
         answer = Response::new(Body::from_stream(pieces));
         let answer = answer.headers_mut();
         answer.insert(

@@ -81,7 +81,13 @@ fn take_scopes(fields: &mut Fields) -> BTreeSet<Scope> {
     let mut scopes = BTreeSet::new();
     for (index, name) in names.iter().flatten().enumerate() {
         match Scope::parse(name) {
-            Some(scope) => _ = scopes.insert(scope),
+            Some(scope) if scopes.insert(scope) => {}
+            Some(_) => fields.extend([Violation::new(
+                format!("scopes[{index}]"),
+                ViolationCode::NotAllowedHere,
+                "is named twice",
+            )
+            .provided(&json!(name))]),
             None => fields.extend([Violation::new(
                 format!("scopes[{index}]"),
                 ViolationCode::NotInOptions,
