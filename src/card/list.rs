@@ -513,7 +513,7 @@ impl CardQuery {
             Some(past) => list_identity(&[&self.identity, "known at", &past.seal.number.to_string()]),
             None => self.identity,
         };
-        Self { past, identity, ..self }
+        Self { identity, past, ..self }
     }
 
     /// A connection on which the query can be asked.
