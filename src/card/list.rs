@@ -111,7 +111,10 @@ pub struct CardFilter {
 struct Fit(i16);
 
 /// A checked [`CardFilter`].
-#[expect(clippy::struct_excessive_bools, reason = "each is a filter of its own that callers switch")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a filter of its own that callers switch"
+)]
 pub struct CardQuery {
     pub(crate) visible: TypeScope,
     pub(crate) types: Vec<String>,
