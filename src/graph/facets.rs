@@ -309,7 +309,7 @@ impl Counter {
                 *missing += u64::from(node.card.tags.is_empty());
             }
             Self::Criticality(counts) => {
-                counts[node.card.business_criticality.map_or(0, |tier| tier as usize + 1)] += 1
+                counts[node.card.business_criticality.map_or(0, |tier| tier as usize + 1)] += 1;
             }
             Self::Fit { functional, counts } => {
                 let fit = if *functional {
