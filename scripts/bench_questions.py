@@ -18,7 +18,7 @@ import urllib.parse
 
 WARM_UP = 10
 COUNT = 200
-SECONDS = 6
+SECONDS = 4
 CLIENTS = 8
 # Whole landscapes are put together for these.
 COLD = 3
@@ -170,7 +170,7 @@ class Questions:
             times.append(self.asker.ask(request(len(times)))[0])
         own, postgres, count = self.own() - own, self.postgres() - postgres, len(times)
         row = Row(*ranks(times), own / count, postgres / count, *self.busy(request, count))
-        self.say(f"  {name:42} {p50:8.2f} {p95:8.2f} ms  {row.own_ms:7.2f} + {row.postgres_ms:.2f} ms CPU  at once {row.busy_p95:8.2f} ms")
+        self.say(f"  {name:42} {row.p50:8.2f} {row.p95:8.2f} ms  {row.own_ms:7.2f} + {row.postgres_ms:.2f} ms CPU  at once {row.busy_p95:8.2f} ms")
         return row
 
     def busy(self, request, count):
