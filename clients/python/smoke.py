@@ -25,7 +25,7 @@ from archzero_client.models import (
     Impact,
     LogIn,
     LoginAnswer,
-    PageCardView,
+    PageCardItem,
     RelationshipBody,
     RelationshipView,
 )
@@ -63,7 +63,7 @@ def connect() -> AuthenticatedClient:
     body = LogIn(email=os.environ["EMAIL"], password=os.environ["PASSWORD"])
     anonymous = Client(base_url=address)
     login = expect(LoginAnswer, patiently(lambda: log_in.sync_detailed(client=anonymous, body=body)))
-    print(f"logged in as {login.user.email} ({', '.join(role.value for role in login.user.roles)})")
+    print(f"logged in as {login.user.email} ({', '.join(login.user.roles)})")
     return AuthenticatedClient(base_url=address, token=login.access_token)
 
 
@@ -82,7 +82,7 @@ def walk(client: AuthenticatedClient, kind: str) -> tuple[set[UUID], int]:
     cursor, pages = "", 0
     while True:
         answer = patiently(lambda: list_cards.sync_detailed(client=client, type_=[kind], limit=25, cursor=cursor))
-        page = expect(PageCardView, answer)
+        page = expect(PageCardItem, answer)
         found.update(card.id for card in page.data)
         pages += 1
         if not isinstance(page.pagination.next_cursor, str):

@@ -508,7 +508,7 @@ impl CardQuery {
     }
 
     /// The same cards as they were recorded; to be run on a connection of
-    /// [`tables::open`](crate::store::past::tables::open).
+    /// [`tables::open`].
     #[must_use]
     pub fn as_known(self, past: Option<Past>) -> Self {
         let identity = match &past {

@@ -108,7 +108,7 @@ impl Column {
 }
 
 impl Embedded {
-    /// Counts sets of facets of the cards that a plain query finds ([`CardQuery::is_plain`]), the filter on the field named
+    /// Counts sets of facets of the cards that a plain query finds (`CardQuery::is_plain`), the filter on the field named
     /// with each set left out.
     pub async fn tally(
         &self,

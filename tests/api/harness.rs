@@ -187,6 +187,23 @@ impl TestApp {
         }
     }
 
+    /// A connection that may do anything to the application's database: of the superuser that the private server names,
+    /// else of the role of the tests.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests are told by the environment where Postgres is"
+    )]
+    pub async fn superuser(&self) -> PgConnection {
+        let url = match std::env::var("ARCHZERO_POSTGRES_SUPERUSER_URL") {
+            Ok(superuser) if !superuser.is_empty() => {
+                let name = self.url.split('?').next().unwrap().rsplit('/').next().unwrap();
+                with_database(&superuser, name)
+            }
+            _ => self.url.clone(),
+        };
+        PgConnection::connect(&url).await.unwrap()
+    }
+
     pub fn db(&self) -> &PgPool {
         &self.state.db
     }

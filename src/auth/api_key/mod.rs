@@ -1,5 +1,5 @@
 //! Keys with which programs authenticate instead of a person's session. A key says which key it is by its public prefix
-//! and proves it by a secret of which only the SHA-256 is stored ([`format`]). What it may do is its scopes
+//! and proves it by a secret of which only the SHA-256 is stored ([`mod@format`]). What it may do is its scopes
 //! ([`Scope`]) and its owner's rights at this moment, whichever is less; which scope a route asks for stands in one
 //! place, [`scope::needed`], and is asked by the extractor of [`Principal`](super::Principal), so that no handler can
 //! forget it. Whether it still lives is remembered and forgotten like a session's life

@@ -1,6 +1,6 @@
 //! The OpenAPI document and the interactive page. Routes register themselves with what is theirs; this room adds what all
-//! of them share, so that it is said once and the same everywhere: errors ([`errors`]), headers ([`headers`]), scopes
-//! of API keys ([`scopes`]), links ([`links`]) and what the generator cannot say of schemas ([`schemas`]).
+//! of them share, so that it is said once and the same everywhere: errors (`errors`), headers (`headers`), scopes
+//! of API keys (`scopes`), links (`links`) and what the generator cannot say of schemas (`schemas`).
 
 mod errors;
 mod headers;

@@ -2,7 +2,7 @@
 //!
 //! Three ways lead there, all from the change log alone, so that the same seal always gives the same rows:
 //! * [`begin_around`] and [`latest`] look single things up by the log's index on entity, whatever the log's length;
-//! * [`rows`] puts a whole state together from a [checkpoint](checkpoint) and what was written after it;
+//! * [`rows`] puts a whole state together from a [checkpoint] and what was written after it;
 //! * [`tables`] keeps whole states in tables for a while, so that lists of the past filter, sort and page as those of the
 //!   present do: their statements begin with [`begin`], which puts the past in the place of the present.
 

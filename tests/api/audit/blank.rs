@@ -111,6 +111,7 @@ async fn a_blanked_row_says_nothing_and_the_chain_holds() {
     let history = admin.get(&format!("/cards/{id}/history")).await.expect(200).body;
     assert_eq!(history["data"][0]["blanked"], true, "{history}");
     assert_eq!(history["data"][0]["changes"], json!([]));
+    app.state.tail.catch_up(&app.state).await.unwrap();
     assert_eq!(
         admin.get(&format!("/cards/{id}")).await.expect(200).body["description"],
         "nobody"
@@ -255,7 +256,7 @@ async fn the_applications_role_can_seal_and_blank_and_no_more() {
     let app = TestApp::start().await;
     app.login(Role::Editor).await.card("Interface", "One").await;
     seal_now(&app.state).await.unwrap().unwrap();
-    let mut conn = PgConnection::connect(&app.url).await.unwrap();
+    let mut conn = app.superuser().await;
     let role = format!("archzero_test_role_{}", Uuid::new_v4().simple());
     let run = async |conn: &mut PgConnection, statement: &str| {
         conn.execute(sqlx::AssertSqlSafe(statement.replace('$', &role))).await

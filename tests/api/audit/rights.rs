@@ -118,7 +118,7 @@ async fn rows_about_hidden_cards_cannot_be_blanked() {
         caller.post(&one, why.clone()).await.expect_error(404, "NOT_FOUND");
         let both = json!({"positions": [position(&seen[0]), position(row)], "reason": "article 17"});
         let refused = caller.post("/audit/blank", both).await.expect_error(404, "NOT_FOUND");
-        assert_eq!(refused.body["error"]["details"]["id"], position(row));
+        assert_eq!(refused.body["error"]["details"]["id"], position(row).to_string());
     }
     for id in [world.hidden, world.edge, Uuid::nil()] {
         let nothing = caller

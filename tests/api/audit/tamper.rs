@@ -63,7 +63,7 @@ async fn log() -> Log {
     .await
     .unwrap();
     assert_eq!(updated.len(), 4);
-    let conn = PgConnection::connect(&app.url).await.unwrap();
+    let conn = app.superuser().await;
     Log {
         app,
         conn,
@@ -356,7 +356,7 @@ async fn a_cut_tail_is_found_by_who_saw_the_seal() {
     let all = ["changes", "change_digests", "seals"].map(|table| format!("delete from {table}"));
     assert_eq!(log.verify(&all, request()).await.findings[0].kind, Kind::CutOff);
     // The running instance saw it too.
-    let mut conn = PgConnection::connect(&log.app.url).await.unwrap();
+    let mut conn = log.app.superuser().await;
     conn.execute("set session_replication_role = replica").await.unwrap();
     for statement in cut {
         conn.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
