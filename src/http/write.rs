@@ -113,7 +113,7 @@ impl FromRequestParts<AppState> for WriteRequest {
             None => None,
             Some(value) => {
                 let key = value.to_str().unwrap_or_default().trim();
-                if key.is_empty() || key.len() > 255 {
+                if key.is_empty() || key.len() > 255 || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
                     return Err(
                         Error::invalid("Idempotency-Key must be 1 to 255 visible ASCII characters")
                             .at("Idempotency-Key"),
